@@ -1,0 +1,158 @@
+"""What Mage stores, as it answers: lenient, so that several Mage versions fit.
+
+Unknown fields are ignored, missing and null ones take a default, times become aware UTC datetimes whatever of
+Mage's five forms they come in. Only the client reads these; what leaves it are the lean models of `client/models.py`.
+"""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+RUN_STATUSES = ("initial", "running", "completed", "failed", "cancelled")
+BLOCK_RUN_STATUSES = (
+    "initial",
+    "queued",
+    "running",
+    "completed",
+    "failed",
+    "cancelled",
+    "upstream_failed",
+    "condition_failed",
+)
+UNFINISHED = ("initial", "running")
+"""Run statuses that may still change by themselves."""
+
+
+def parse_time(value: Any) -> datetime | None:
+    """Read any of Mage's time forms; Mage means UTC where it gives no zone.
+
+    Forms seen on 0.9.80: `2026-11-24 02:16:13.666856`, the same without fraction, with `T`, with `+00:00`, and epoch
+    seconds as a float. None for anything else: a run without a readable time is still a run.
+    """
+    if isinstance(value, datetime):
+        moment = value
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        return datetime.fromtimestamp(value, UTC)
+    elif isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            return None
+    else:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+Time = Annotated[datetime | None, BeforeValidator(parse_time)]
+
+
+class Record(BaseModel):
+    """A row of Mage's. A null where a default exists counts as missing."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_missing(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+
+class BlockRecord(Record):
+    """A block as a pipeline defines it."""
+
+    uuid: str
+    name: str = ""
+    type: str = ""
+    language: str = ""
+    upstream_blocks: list[str] = []
+    downstream_blocks: list[str] = []
+    configuration: dict[str, Any] = {}
+    content: str | None = None
+
+
+class TriggerRecord(Record):
+    """A pipeline schedule. Its token is never read."""
+
+    id: int
+    name: str = ""
+    pipeline_uuid: str = ""
+    schedule_type: str = ""
+    schedule_interval: str = ""
+    status: str = ""
+    description: str = ""
+    start_time: Time = None
+    next_pipeline_run_date: Time = None
+    last_pipeline_run_status: str = ""
+    pipeline_runs_count: int | None = None
+    pipeline_in_progress_runs_count: int | None = None
+    tags: list[str] = []
+    variables: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+
+
+class PipelineRecord(Record):
+    """A pipeline. `variables` and block contents only in its detail; `schedules` only when asked for."""
+
+    uuid: str
+    name: str = ""
+    type: str = ""
+    description: str = ""
+    tags: list[str] = []
+    blocks: list[BlockRecord] = []
+    callbacks: list[BlockRecord] = []
+    conditionals: list[BlockRecord] = []
+    variables: dict[str, Any] = {}
+    schedules: list[TriggerRecord] = []
+    settings: dict[str, Any] = {}
+    created_at: Time = None
+    updated_at: Time = None
+
+
+class RunError(Record):
+    """`metrics.error` of a block run: `error` is str(exception), `message` the whole traceback."""
+
+    error: str = ""
+    message: str = ""
+
+
+class RunMetrics(Record):
+    error: RunError | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _error_is_an_object(cls, data: Any) -> Any:
+        if isinstance(data, dict) and not isinstance(data.get("error"), dict):
+            return {}
+        return data
+
+
+class BlockRunRecord(Record):
+    """One block within one run. Its uuid may hold `/` (nested) and `:` (dynamic child)."""
+
+    id: int
+    block_uuid: str
+    status: str = ""
+    started_at: Time = None
+    completed_at: Time = None
+    metrics: RunMetrics = RunMetrics()
+
+
+class RunRecord(Record):
+    """A pipeline run. The trigger's name and type come only in lists."""
+
+    id: int
+    pipeline_uuid: str = ""
+    status: str = ""
+    pipeline_schedule_id: int | None = None
+    pipeline_schedule_name: str = ""
+    pipeline_schedule_type: str = ""
+    execution_date: Time = None
+    created_at: Time = None
+    started_at: Time = None
+    completed_at: Time = None
+    variables: dict[str, Any] = {}
+    event_variables: dict[str, Any] = {}
+    block_runs: list[BlockRunRecord] = Field(default=[])
+    backfill_id: int | None = None
+    repo_path: str = ""
