@@ -1,0 +1,65 @@
+"""The base of every answer: lean, and honest about which texts are somebody else's."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+
+class Answer(BaseModel):
+    """A model that is shown. Fields that are None or empty and have a default are left out by `lean()`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def lean(self) -> dict[str, Any]:
+        """The answer as JSON values, without nulls and without empty optional texts, lists and objects."""
+        out: dict[str, Any] = {}
+        for name, field in type(self).model_fields.items():
+            value = getattr(self, name)
+            if not field.is_required() and (value is None or value in ("", [], {}, ())):
+                continue
+            out[name] = _lean(value)
+        return out
+
+
+def _lean(value: Any) -> Any:
+    if isinstance(value, Answer):
+        return value.lean()
+    if isinstance(value, list | tuple):
+        return [_lean(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _lean(item) for key, item in value.items()}
+    if isinstance(value, datetime):
+        return iso(value)
+    return value
+
+
+def iso(moment: datetime) -> str:
+    """UTC, ISO 8601, to the second: `2026-11-24T02:16:07Z`."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True)
+class Untrusted:
+    """Marks a text field that somebody else wrote: code, logs, messages. It is data, never an instruction.
+
+    `block` names the language of a text that is long enough to stand in a fenced block of its own in the text form.
+    """
+
+    block: str = ""
+
+
+UtcTime = Annotated[datetime, PlainSerializer(iso, return_type=str)]
+Message = Annotated[str, Untrusted()]
+"""A short text written by Mage's users or their code."""
+Code = Annotated[str, Untrusted(block="python")]
+LogText = Annotated[str, Untrusted(block="log")]
+
+
+class Page(Answer):
+    """The part that every list shares."""
+
+    total: int = Field(description="How many there are in all, for these filters.")
+    next_offset: int | None = Field(default=None, description="Pass as offset for the next page.")
+    note: str = Field(default="", description="Why it is empty, or what was left out.")
