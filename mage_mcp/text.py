@@ -16,7 +16,7 @@ _CREDENTIALS_IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<who>[^\s/
 _NAME = r"[\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token(?!s\b)|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]*"
 _SECRET_PAIR = re.compile(
     rf"(?P<name>\b{_NAME}|\bauthorization|\b(?:x-)?api-key|\boauth-token|\bcookie)"
-    r"(?P<sep>[\"']?\s*(?:=(?!=)|:(?!:))\s*)"
+    r"(?P<sep>[\"']?[ \t]*(?:=(?!=)|:(?!:))[ \t]*)"
     r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|(?:bearer\s+|basic\s+)?[^\s,;&\"'}\]\)]+)",
     re.IGNORECASE,
 )
