@@ -1,0 +1,1 @@
+"""A simulated Mage: a small deterministic world behind Mage's own HTTP API."""
