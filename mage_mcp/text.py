@@ -13,7 +13,10 @@ _HIDDEN = re.compile(
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 _CREDENTIALS_IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<who>[^\s/@'\"]*)@", re.IGNORECASE)
-_NAME = r"[\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token(?!s\b)|api[_-]?key|access[_-]?key|private[_-]?key|credential)[\w.-]*"
+_NAME = (
+    r"[\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token(?!s\b)|credential"
+    r"|api[_-]?key|access[_-]?key|private[_-]?key)[\w.-]*"
+)
 _SECRET_PAIR = re.compile(
     rf"(?P<name>\b{_NAME}|\bauthorization|\b(?:x-)?api-key|\boauth-token|\bcookie)"
     r"(?P<sep>[\"']?[ \t]*(?:=(?!=)|:(?!:))[ \t]*)"

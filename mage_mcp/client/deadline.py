@@ -1,0 +1,63 @@
+"""One time budget for a whole call: its requests, retries and waits share it."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+import anyio
+
+CALL_BUDGET_S = 50.0
+"""Most MCP clients give a tool call 60 s; the answer itself needs some of them."""
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Where time comes from, so that tests can make it pass. Both in seconds."""
+
+    now: Callable[[], float] = anyio.current_time
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+
+
+class Deadline:
+    """Counts down from `budget_s` while it is not paused."""
+
+    def __init__(self, budget_s: float, clock: Clock) -> None:
+        self._now = clock.now
+        self._ends = self._now() + budget_s
+
+    def remaining(self) -> float:
+        return max(0.0, self._ends - self._now())
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The time a person takes to answer a question is not the call's."""
+        began = self._now()
+        try:
+            yield
+        finally:
+            self._ends += self._now() - began
+
+
+_current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def call_deadline(budget_s: float = CALL_BUDGET_S, clock: Clock | None = None) -> Iterator[Deadline]:
+    """Give everything inside one budget. Nested calls keep the outer one."""
+    outer = _current.get()
+    if outer is not None:
+        yield outer
+        return
+    deadline = Deadline(budget_s, clock or Clock())
+    token = _current.set(deadline)
+    try:
+        yield deadline
+    finally:
+        _current.reset(token)
+
+
+def remaining_s() -> float:
+    """What is left of the current call's budget; a full one outside of any call."""
+    deadline = _current.get()
+    return CALL_BUDGET_S if deadline is None else deadline.remaining()

@@ -1,0 +1,226 @@
+"""One HTTP conversation with one Mage cluster: pool, limits, retries, session, errors."""
+
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from mage_mcp import errors
+from mage_mcp.client.auth import Session
+from mage_mcp.client.deadline import Clock, remaining_s
+from mage_mcp.client.replies import GATEWAY_STATUSES, StaleSession, read_reply
+from mage_mcp.settings import Cluster
+
+if TYPE_CHECKING:
+    import httpx
+
+REQUESTS_AT_ONCE = 4
+"""Mage is one process whose database calls block it: twenty at once take twenty times as long, each."""
+REQUEST_TIMEOUT_S = 30.0
+LARGEST_REPLY = 32 * 1024 * 1024
+"""Bytes. Mage cannot page logs: 30,000 printed lines are 10 MB."""
+_ATTEMPTS = 3
+_LEAST_FOR_A_WRITE_S = 2.0
+
+Params = dict[str, str | int | bool]
+
+
+class _Unsent(Exception):  # a signal: nothing reached Mage, or Mage did not act; safe to repeat
+    def __init__(self, error: errors.MageError, *, wait_s: float | None = None) -> None:
+        super().__init__(str(error))
+        self.error = error
+        self.wait_s = wait_s
+
+
+class Transport:
+    """Reads and writes. Opens nothing before the first request."""
+
+    def __init__(
+        self, cluster: Cluster, *, wire: "httpx.AsyncBaseTransport | None" = None, clock: Clock | None = None
+    ) -> None:
+        self.cluster = cluster
+        self.clock = clock or Clock()
+        self._wire = wire
+        self._http: httpx.AsyncClient | None = None
+        self._slots = anyio.Semaphore(REQUESTS_AT_ONCE)
+        self._session = Session(cluster, self._exchange, self.clock)
+
+    async def aclose(self) -> None:
+        if self._http is not None:
+            await self._http.aclose()
+
+    async def read(self, path: str, **params: str | int | bool) -> dict[str, Any]:
+        """GET Mage's JSON object. Repeated, within the call's deadline, when the network or a gateway fails.
+
+        Raises MageError.
+        """
+        return await self._send("GET", path, params=params)
+
+    async def write(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST, PUT or DELETE, once, and never cut in the middle by a cancelled call.
+
+        Sent again only where the first try certainly did nothing: no connection, or a session that had expired.
+
+        Raises MageReadOnly and other MageErrors; MageWriteUncertain when the answer was lost.
+        """
+        if self.cluster.read_only:
+            raise errors.MageReadOnly(f"{method} {path} was not sent.")
+        if remaining_s() < _LEAST_FOR_A_WRITE_S:
+            raise errors.MageTimeout("The time for this call was over before the change was sent; nothing changed.")
+        with anyio.CancelScope(shield=True):
+            reply = await self._send(method, path, body=body)
+        return reply
+
+    async def _send(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        """One logical request: with the session's headers, renewed once when Mage calls the token stale."""
+        headers, token = await self._session.headers()
+        try:
+            return await self._exchange(method, path, headers=headers, **kwargs)
+        except StaleSession:
+            await self._session.renew(token)
+        headers, _ = await self._session.headers()
+        try:
+            return await self._exchange(method, path, headers=headers, **kwargs)
+        except StaleSession:
+            raise errors.MageAuthRequired(f"{self.cluster.label} does not accept a fresh session.") from None
+
+    async def _exchange(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+        """One request, repeated while it certainly did nothing and there is time."""
+        import stamina  # 20 ms that a server without a call need not spend
+
+        reads = method == "GET"
+
+        def wait_before_retry(error: Exception) -> bool | float:
+            if not isinstance(error, _Unsent) or (error.wait_s or 0.0) >= remaining_s():
+                return False
+            return True if error.wait_s is None else error.wait_s
+
+        try:
+            async for attempt in stamina.retry_context(
+                on=wait_before_retry, attempts=_ATTEMPTS, timeout=remaining_s(), wait_initial=0.2, wait_jitter=0.3
+            ):
+                with attempt:
+                    return await self._once(method, path, reads=reads, **kwargs)
+        except _Unsent as unsent:
+            raise unsent.error from None
+        raise AssertionError("unreachable: the loop returns or raises")
+
+    async def _once(
+        self,
+        method: str,
+        path: str,
+        *,
+        reads: bool,
+        headers: dict[str, str] | None = None,
+        params: Params | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        what = f"{method} /{path}"
+        client = self._client()
+        request = client.build_request(
+            method,
+            path,
+            params=params or None,
+            headers=headers or {"X-API-KEY": self.cluster.api_key.get_secret_value()},
+            json=body,
+        )
+        budget = min(REQUEST_TIMEOUT_S, remaining_s())
+        try:
+            with anyio.fail_after(budget):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise self._timeout(what) from None
+        try:
+            with anyio.fail_after(min(REQUEST_TIMEOUT_S, remaining_s())):
+                response, content = await self._fetch(client, request, what)
+        except TimeoutError:
+            raise self._lost(what, reads=reads, error=self._timeout(what)) from None
+        finally:
+            self._slots.release()
+        if response.status_code in GATEWAY_STATUSES:
+            unreachable = errors.MageUnreachable(
+                f"{self.cluster.label} is not available (HTTP {response.status_code})."
+            )
+            if reads or response.status_code == 429:
+                raise _Unsent(unreachable, wait_s=_retry_after(response))
+            raise self._lost(what, reads=False, error=unreachable)
+        return self._read(response.status_code, content, what, reads=reads)
+
+    def _read(self, status: int, content: bytes, what: str, *, reads: bool) -> dict[str, Any]:
+        try:
+            return read_reply(status, content, what=what, label=self.cluster.label)
+        except errors.MageReplyInvalid as error:
+            if reads or 300 <= status < 500:
+                raise
+            raise self._lost(what, reads=False, error=error) from None
+
+    async def _fetch(
+        self, client: "httpx.AsyncClient", request: "httpx.Request", what: str
+    ) -> "tuple[httpx.Response, bytes]":
+        """Send and read the whole answer, up to its largest size."""
+        import httpx
+
+        label, reads = self.cluster.label, request.method == "GET"
+        try:
+            response = await client.send(request, stream=True)
+            try:
+                content = bytearray()
+                async for chunk in response.aiter_bytes():
+                    content += chunk
+                    if len(content) > LARGEST_REPLY:
+                        raise errors.MageReplyInvalid(
+                            f"{label}'s answer to {what} is over {LARGEST_REPLY // 2**20} MB, too large to read.",
+                            next_step="Ask for less: one block instead of the whole run, a smaller limit.",
+                        )
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise _Unsent(errors.MageUnreachable(f"{label} cannot be reached ({type(error).__name__}).")) from None
+        except httpx.TimeoutException:
+            raise self._lost(what, reads=reads, error=self._timeout(what)) from None
+        except httpx.HTTPError as error:
+            unreachable = errors.MageUnreachable(
+                f"{label} broke off the connection during {what} ({type(error).__name__})."
+            )
+            if reads:
+                raise _Unsent(unreachable) from None
+            raise self._lost(what, reads=False, error=unreachable) from None
+        return response, bytes(content)
+
+    def _lost(self, what: str, *, reads: bool, error: errors.MageError) -> errors.MageError:
+        """A read that got no answer is just that; a write may have happened."""
+        if reads:
+            return error
+        return errors.MageWriteUncertain(
+            f"{error.what} The answer to {what} was lost, so the change may or may not have happened.",
+            next_step="Look at the present state before you try again.",
+        )
+
+    def _timeout(self, what: str) -> errors.MageTimeout:
+        return errors.MageTimeout(f"{self.cluster.label} did not answer {what} in time.")
+
+    def _client(self) -> "httpx.AsyncClient":
+        if not self.cluster.url:
+            raise errors.MageNotConfigured("No Mage server is configured.")
+        if self._http is None:
+            import httpx  # 60 ms and an SSL context, not before the first call
+
+            self._http = httpx.AsyncClient(
+                base_url=self.cluster.url,
+                transport=self._wire,
+                timeout=REQUEST_TIMEOUT_S,
+                follow_redirects=False,
+                limits=httpx.Limits(max_connections=REQUESTS_AT_ONCE, max_keepalive_connections=REQUESTS_AT_ONCE),
+                cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+                headers={"Accept": "application/json"},
+            )
+        return self._http
+
+
+def _retry_after(response: "httpx.Response") -> float | None:
+    """Seconds, where the answer says them; a date or nonsense counts as not said."""
+    try:
+        return max(0.0, float(response.headers["Retry-After"]))
+    except (KeyError, ValueError):
+        return None
