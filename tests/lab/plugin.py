@@ -1,0 +1,41 @@
+"""What pytest needs to test against a real Mage: the option `--no-real` and two servers."""
+
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.mage import RealMage
+from tests.lab.seed import start_seeded
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Offer `--no-real`."""
+    parser.addoption("--no-real", action="store_true", help="leave out the tests that need a real Mage")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip what is marked `real` where it is not wanted, or cannot be."""
+    if config.getoption("--no-real"):
+        reason = "left out by --no-real"
+    elif sys.platform == "win32":
+        reason = "the lab that starts a real Mage runs on Linux and macOS"
+    else:
+        return
+    for item in items:
+        if item.get_closest_marker("real"):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def real_mage() -> Iterator[RealMage]:
+    """A real Mage with the demo project and a little history. All tests share it: leave it as you found it."""
+    with start_seeded() as mage:
+        yield mage
+
+
+@pytest.fixture(scope="session")
+def real_mage_with_login() -> Iterator[RealMage]:
+    """A real Mage that asks for a login, EMAIL and PASSWORD of `tests.lab.mage`; the demo project, no runs."""
+    with start_seeded(auth=True, history=False) as mage:
+        yield mage

@@ -1,0 +1,137 @@
+"""Put the demo project into a real Mage: files before it starts, triggers and a little history afterwards."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mage_mcp.demo.project import PIPELINES, Block, Pipeline, Trigger
+from tests.lab.mage import EMAIL, INTERVAL_S, PASSWORD, RealMage
+from tests.lab.wire import Wire
+
+# What has run once before the tests begin: passes, fails, passes with branches, passes with a block skipped, fails.
+HISTORY = ("sales_daily", "orders_refresh", "customer_360", "guarded_export", "nested_import")
+
+FOLDERS = (
+    "callbacks",
+    "charts",
+    "conditionals",
+    "custom",
+    "data_exporters",
+    "data_loaders",
+    "dbt",
+    "extensions",
+    "interactions",
+    "pipelines",
+    "scratchpads",
+    "sensors",
+    "transformers",
+    "utils",
+)
+
+METADATA = {
+    "project_type": "standalone",
+    "project_uuid": "5eed0000000000000000000000005eed",
+    "help_improve_mage": False,  # else it reports what it does to its makers
+    "queue_config": {"concurrency": 4},
+    "notification_config": {"alert_on": []},
+}
+
+
+def start_seeded(*, auth: bool = False, interval: float = INTERVAL_S, history: bool = True) -> RealMage:
+    """A real Mage with the demo project, its triggers and, if wanted, one ended run of each pipeline in HISTORY."""
+    mage = RealMage.start(write_project, auth=auth, interval=interval)
+    try:
+        with Wire(mage.url) as wire:
+            if auth:
+                wire.login(EMAIL, PASSWORD)
+            ids = create_triggers(wire)
+            if history:
+                wire.wait([wire.trigger(ids[uuid][0])["id"] for uuid in HISTORY])
+    except BaseException:
+        mage.stop()
+        raise
+    return mage
+
+
+def write_project(folder: Path, pipelines: tuple[Pipeline, ...] = PIPELINES) -> None:
+    """Write a Mage project with these pipelines."""
+    for name in FOLDERS:
+        _write(folder / name / "__init__.py", "")
+    _write(folder / "__init__.py", "")
+    _write(folder / "requirements.txt", "")
+    _write(folder / "io_config.yaml", "version: 0.1.1\ndefault: {}\n")
+    _write(folder / "metadata.yaml", _yaml(METADATA))
+    for pipeline in pipelines:
+        home = folder / "pipelines" / pipeline.uuid
+        _write(home / "__init__.py", "")
+        _write(home / "metadata.yaml", _yaml(_pipeline(pipeline)))
+        for block in (*pipeline.blocks, *pipeline.conditionals):
+            _write(folder / block.file_path, block.source)
+
+
+def create_triggers(wire: Wire, pipelines: tuple[Pipeline, ...] = PIPELINES) -> dict[str, list[int]]:
+    """Create every trigger of the pipelines, in their order; the ids by pipeline."""
+    return {
+        pipeline.uuid: [_create(wire, pipeline.uuid, trigger) for trigger in pipeline.triggers]
+        for pipeline in pipelines
+    }
+
+
+def _create(wire: Wire, pipeline: str, trigger: Trigger) -> int:
+    body = {
+        "name": trigger.name,
+        "schedule_type": trigger.schedule_type,
+        "schedule_interval": trigger.schedule_interval or None,
+        "status": trigger.status,
+        "variables": dict(trigger.variables),
+        "settings": dict(trigger.settings),
+        "description": trigger.description or None,
+    }
+    made = wire.post(f"/api/pipelines/{pipeline}/pipeline_schedules", {"pipeline_schedule": body})
+    schedule_id: int = made["pipeline_schedule"]["id"]
+    if trigger.tags:  # refused on creation
+        wire.put(f"/api/pipeline_schedules/{schedule_id}", {"pipeline_schedule": {"tags": list(trigger.tags)}})
+    return schedule_id
+
+
+def _pipeline(pipeline: Pipeline) -> dict[str, Any]:
+    return {
+        "blocks": [_block(block, pipeline.downstream(block.uuid)) for block in pipeline.blocks],
+        "callbacks": [],
+        "conditionals": [_block(block, ()) for block in pipeline.conditionals],
+        "created_at": "2026-01-15 09:00:00.000000+00:00",
+        "data_integration": None,
+        "description": pipeline.description,
+        "extensions": {},
+        "name": pipeline.uuid,
+        "tags": list(pipeline.tags),
+        "type": pipeline.type,
+        "uuid": pipeline.uuid,
+        "variables": dict(pipeline.variables),
+        "widgets": [],
+    }
+
+
+def _block(block: Block, downstream: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "all_upstream_blocks_executed": not block.upstream,
+        "configuration": dict(block.configuration),
+        "downstream_blocks": list(downstream),
+        "executor_type": "local_python",
+        "language": block.language,
+        "name": block.uuid,
+        "status": "not_executed",
+        "type": block.type,
+        "upstream_blocks": list(block.upstream),
+        "uuid": block.uuid,
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _yaml(value: dict[str, Any]) -> str:
+    # JSON is YAML. Mage writes its own style over it at its first change.
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
