@@ -1,5 +1,6 @@
 """The virtual environment that a real Mage runs in: built once, kept in the repository's cache."""
 
+import importlib
 import json
 import os
 import shutil
@@ -88,9 +89,7 @@ def _build(venv: Path, log: Path) -> None:
 def _uv() -> str | None:
     """The uv program: the one of this environment, else the one on PATH."""
     try:
-        import uv
-
-        return str(find_uv_bin())
+        return str(importlib.import_module("uv").find_uv_bin())
     except (ImportError, FileNotFoundError):
         return shutil.which("uv")
 
