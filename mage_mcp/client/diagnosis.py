@@ -1,0 +1,125 @@
+"""Why a run failed, from what Mage recorded about it.
+
+Pure functions over fetched evidence. The facts were measured on Mage 0.9.80 over some fifty kinds of failure, whose
+recordings are under `tests/failures/recorded`.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from mage_mcp.client.error_texts import tidy
+from mage_mcp.client.evidence import BLOCK_TIMEOUT, MOST_LOGS, Evidence, block_error, failed_block_runs, last_line
+from mage_mcp.client.failures import Failure, explained, failure_of
+from mage_mcp.client.log_lines import LogLine
+from mage_mcp.client.loops import worker_deaths
+from mage_mcp.client.records import BlockRunRecord
+from mage_mcp.client.tracebacks import fits_source, read_traceback
+
+_ATTEMPT = re.compile(r"Exception thrown when attempting to run .*, attempt (?P<this>\d+) of \d+")
+_COPY = "BlockRun "
+
+
+def diagnose(evidence: Evidence) -> list[Failure]:
+    """Why the run failed: one entry for each failed block, or one for the run where no block failed.
+
+    Empty for a run without failed blocks that is under way, completed, or was cancelled by a person.
+    """
+    failed = failed_block_runs(evidence.run)
+    if failed:
+        failures = [_of_block(evidence, block_run) for block_run in failed[:MOST_LOGS]]
+        if len(failed) > MOST_LOGS:
+            failures[-1] = failures[-1].noted(f"{len(failed) - MOST_LOGS} more blocks failed.")
+        return failures
+    return _of_run(evidence) if evidence.run.status in ("failed", "cancelled") else []
+
+
+def _of_block(evidence: Evidence, block_run: BlockRunRecord) -> Failure:
+    attempt = evidence.last_attempt(block_run)
+    told = block_error(attempt)
+    if told is not None:
+        failure = _explained(
+            evidence, block_run, failure_of(evidence, block_run.block_uuid, told, _start(evidence, block_run))
+        )
+        tries = [int(found["this"]) for line in attempt if (found := _ATTEMPT.fullmatch(line.message))]
+        return failure.noted(f"It was tried {max(tries)} times.") if tries and max(tries) > 1 else failure
+    limit = last_line(attempt, "ERROR")
+    if limit is not None and BLOCK_TIMEOUT.fullmatch(limit.message):
+        return Failure(
+            block=block_run.block_uuid, message=_said(evidence, limit), note="The block's own timeout ended it."
+        )
+    return _without_log(evidence, block_run, limit)
+
+
+def _without_log(evidence: Evidence, block_run: BlockRunRecord, last_error: LogLine | None) -> Failure:
+    """From the scheduler's copy, which is of the last attempt, or from the metrics, which may not be."""
+    uuid, started = block_run.block_uuid, _start(evidence, block_run)
+    copy = last_line(evidence.scheduler_log or (), "EXCEPTION", begins=f"{_COPY}{block_run.id} ")
+    if copy is not None and copy.traceback:
+        return _explained(evidence, block_run, failure_of(evidence, uuid, copy, started))
+    error = block_run.metrics.error
+    if error is not None:
+        stored = LogLine(None, "", uuid, error.error, error.message, error.error)
+        return _explained(evidence, block_run, failure_of(evidence, uuid, stored, started)).noted(
+            "From the run's metrics, not confirmed by the block's log: it may be of an earlier attempt."
+        )
+    if last_error is not None:
+        return Failure(block=uuid, message=_said(evidence, last_error), note="The last error in the block's log.")
+    if evidence.log(block_run):
+        return Failure(block=uuid, note="Neither the block's log nor the run says why it failed.")
+    return Failure(block=uuid, note="The run does not say why it failed, and the block's log was not read.")
+
+
+def _explained(evidence: Evidence, block_run: BlockRunRecord, failure: Failure) -> Failure:
+    return explained(evidence, failure, evidence.last_attempt(block_run), _start(evidence, block_run))
+
+
+def _start(evidence: Evidence, block_run: BlockRunRecord) -> datetime | None:
+    return block_run.started_at or evidence.run.started_at
+
+
+def _said(evidence: Evidence, line: LogLine) -> str:
+    return tidy(line.error or line.message, repo_path=evidence.project)
+
+
+def _of_run(evidence: Evidence) -> list[Failure]:
+    log = evidence.scheduler_log
+    reason = _reason(log or ())
+    if reason is None:
+        if evidence.run.status != "failed":
+            return []  # somebody cancelled it, which leaves no record
+        why = "the scheduler's log does not say why the run did" if log else "the scheduler's log was not read"
+        return [Failure(note=f"No block failed, and {why}.")]
+    block = _raising_block(evidence, reason)
+    failure = failure_of(evidence, block, reason).model_copy(update={"block": ""})
+    return [failure.noted(_circumstances(evidence))]
+
+
+def _reason(log: Sequence[LogLine]) -> LogLine | None:
+    """The last error in the scheduler's log, unless it is of a block or the run went on after it (a retry)."""
+    for line in reversed(log):
+        if line.level in ("ERROR", "EXCEPTION"):
+            return None if line.message.startswith(_COPY) else line
+        if line.message.startswith("Execute PipelineRun"):
+            return None
+    return None
+
+
+def _raising_block(evidence: Evidence, reason: LogLine) -> str:
+    """The block whose code raised, where its source tells: a streaming pipeline has no block runs."""
+    read = read_traceback(reason.traceback, reason.error)
+    frames = read.raised.frames if read else ()
+    fitting = [uuid for uuid, block in evidence.blocks.items() if block.content and fits_source(frames, block.content)]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+def _circumstances(evidence: Evidence) -> str:
+    run = evidence.run
+    if not run.block_runs:
+        return "No block had started."
+    deaths = worker_deaths(evidence)
+    if deaths:
+        told = ", ".join(f"{loop.block} ({loop.times} times)" for loop in deaths[:MOST_LOGS])
+        return f"Before that its worker died without an error and was started again: {told}. That is the cause."
+    under_way = [b.block_uuid for b in run.block_runs if b.status == "cancelled" and b.started_at]
+    return f"Under way at that time: {', '.join(under_way[:MOST_LOGS])}." if under_way else ""
