@@ -1,0 +1,198 @@
+"""The state of the simulated Mage: one project, its triggers and runs, at the time that its clock shows."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import count
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from mage_mcp.demo.project import PIPELINES, Block, Pipeline, Trigger
+from mage_mcp.demo.runs import START_S, Run
+from mage_mcp.demo.script import DAY, HISTORY
+from mage_mcp.demo.times import Clock, after, partition
+
+PROJECT = "demo_project"
+REPO_PATH = f"/home/src/{PROJECT}"
+VARIABLES_DIR = f"/home/src/mage_data/{PROJECT}"
+PROJECT_UUID = "3f1c0ffee5ca1ab1ed0ddba11deadbea"
+VERSION = "0.9.80"
+BEFORE_ALL_S = 30 * DAY
+"""Files and triggers are this old when the world begins."""
+
+
+def hex_id(*parts: object) -> str:
+    """Mage draws these at random; here the same world has the same ones."""
+    return uuid5(NAMESPACE_URL, "/".join(map(str, parts))).hex
+
+
+@dataclass
+class TriggerRow:
+    """A pipeline schedule as stored. What was never given is None."""
+
+    id: int
+    pipeline_uuid: str
+    name: str
+    token: str
+    created_at: datetime
+    updated_at: datetime
+    schedule_type: str | None = None
+    schedule_interval: str | None = None
+    status: str = "inactive"
+    description: str | None = None
+    variables: dict[str, Any] | None = None
+    settings: dict[str, Any] | None = None
+    sla: int | None = None
+    start_time: datetime | None = None
+    last_enabled_at: datetime | None = None
+    tags: list[str] = field(default_factory=list)
+
+
+@dataclass
+class SourceFile:
+    content: str
+    modified_at: datetime
+
+
+class World:
+    """The project and everything that happened in it. Tests read and advance it directly.
+
+    `login` (email, password) switches authentication on: then a key and a session are asked for, as a Mage with
+    REQUIRE_USER_AUTHENTICATION does. Without `history` no run has happened yet.
+    """
+
+    def __init__(
+        self, clock: Clock | None = None, *, login: tuple[str, str] | None = None, history: bool = True
+    ) -> None:
+        self.clock = clock or Clock()
+        self.login = login
+        self.pipelines: dict[str, Pipeline] = {pipeline.uuid: pipeline for pipeline in PIPELINES}
+        self.triggers: dict[int, TriggerRow] = {}
+        self.runs: dict[int, Run] = {}
+        self.files: dict[str, SourceFile] = {}
+        self.requests: list[tuple[str, str]] = []
+        """Method and path, as sent, of every request so far."""
+        self.poison: dict[tuple[str, int], str] = {}
+        """Rows with a value that Mage cannot read back: from then on whatever touches them answers an error."""
+        self.sessions: dict[str, datetime] = {}
+        """Tokens and when they end."""
+        self.not_found = "Record not found."
+        """Mage changes this text in place after a failed login, for every later 404."""
+        self._trigger_ids, self._run_ids, self._block_run_ids = count(1), count(1), count(1)
+        began = self.clock.now()
+        self._fill(after(began, -BEFORE_ALL_S))
+        if history:
+            self._live_through_history(began)
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def _fill(self, at: datetime) -> None:
+        for pipeline in PIPELINES:
+            for block in pipeline.blocks + pipeline.conditionals:
+                self.files[block.file_path] = SourceFile(block.source, at)
+            for trigger in pipeline.triggers:
+                self._add_seeded(pipeline, trigger, at)
+        settings = f"project_type: standalone\nproject_uuid: {PROJECT_UUID}\nhelp_improve_mage: false\n"
+        self.files["metadata.yaml"] = SourceFile(settings, at)
+
+    def _add_seeded(self, pipeline: Pipeline, trigger: Trigger, at: datetime) -> None:
+        row = self.add_trigger(pipeline.uuid, trigger.name, at=at)
+        row.schedule_type, row.schedule_interval = trigger.schedule_type, trigger.schedule_interval or None
+        row.status, row.description = trigger.status, trigger.description or None
+        row.variables, row.settings = dict(trigger.variables) or None, dict(trigger.settings) or None
+        row.tags = list(trigger.tags)
+        row.last_enabled_at = at if trigger.status == "active" else None
+
+    def _live_through_history(self, began: datetime) -> None:
+        by_name = {trigger.name: trigger for trigger in self.triggers.values()}
+        for past in sorted(HISTORY, key=lambda past: -past.ago_s):
+            self.create_run(by_name[past.trigger], at=after(began, -past.ago_s), well=past.well)
+
+    def source_of(self, block: Block) -> str:
+        return self.files[block.file_path].content
+
+    def write_file(self, path: str, content: str) -> None:
+        """Change a file of the project, as somebody with an editor does."""
+        self.files[path] = SourceFile(content, self.now)
+
+    def add_trigger(self, pipeline_uuid: str, name: str, *, at: datetime | None = None) -> TriggerRow:
+        number, at = next(self._trigger_ids), at or self.now
+        row = TriggerRow(number, pipeline_uuid, name, hex_id("trigger", number), created_at=at, updated_at=at)
+        self.triggers[number] = row
+        return row
+
+    def switch(self, trigger: TriggerRow, status: str) -> None:
+        """Activate or deactivate; runs that waited for an inactive trigger start as soon as it is active."""
+        if status == "active" and trigger.status == "inactive":
+            trigger.last_enabled_at = self.now
+        trigger.status = status
+        if status == "active":
+            for run in self.runs.values():
+                if run.trigger_id == trigger.id and run.started_at is None and run.status(self.now) == "initial":
+                    self._start(run, trigger, self.now)
+
+    def create_run(
+        self,
+        trigger: TriggerRow,
+        variables: Mapping[str, Any] | None = None,
+        event_variables: dict[str, Any] | None = None,
+        *,
+        execution_date: datetime | None = None,
+        at: datetime | None = None,
+        well: bool = False,
+    ) -> Run:
+        """A new run. It stays `initial` for ever while its trigger is inactive."""
+        number, at = next(self._run_ids), at or self.now
+        # Runs made in the same instant would share logs and outputs; the id keeps them apart.
+        execution_date = execution_date or after(at, number / 1_000_000)
+        settings = trigger.settings or {}
+        given = {**(variables or {}), "execution_partition": partition(trigger.id, execution_date)}
+        run = Run(
+            number,
+            self.pipelines[trigger.pipeline_uuid],
+            trigger.id,
+            created_at=at,
+            execution_date=execution_date,
+            variables=given,
+            event_variables=event_variables,
+            kwargs=self._kwargs(trigger, number, given, event_variables or {}),
+            source_of=self.source_of,
+            well=well,
+            timeout_s=settings.get("timeout"),
+            timeout_status=settings.get("timeout_status") or "failed",
+        )
+        self.runs[number] = run
+        if trigger.status == "active":
+            self._start(run, trigger, at)
+        return run
+
+    def _start(self, run: Run, trigger: TriggerRow, at: datetime) -> None:
+        # Once a row is poisoned the scheduler crashes at every loop, and nothing starts any more.
+        if not self.poison and trigger.status == "active":
+            run.start(after(at, START_S), self._block_run_ids)
+
+    def _kwargs(
+        self, trigger: TriggerRow, run_id: int, variables: Mapping[str, Any], event_variables: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What blocks get: event variables fill only the names that are free."""
+        mage = {"env": "prod", "trigger_name": trigger.name, "pipeline_run_id": run_id}
+        of_pipeline = self.pipelines[trigger.pipeline_uuid].variables
+        return {**event_variables, **of_pipeline, **(trigger.variables or {}), **mage, **variables}
+
+    def delete_trigger(self, trigger: TriggerRow) -> None:
+        """Its runs stay, but no list shows them and their details answer an error."""
+        del self.triggers[trigger.id]
+
+    def runs_of(self, trigger_id: int) -> list[Run]:
+        return [run for run in self.runs.values() if run.trigger_id == trigger_id]
+
+    def expire_sessions(self) -> None:
+        """Make every token given out so far an expired one."""
+        self.sessions = dict.fromkeys(self.sessions, self.now)
+
+    def is_open(self, token: str) -> bool | None:
+        """Whether a session is still good; None for a token that was never given out."""
+        expires = self.sessions.get(token)
+        return None if expires is None else self.now < expires
