@@ -25,18 +25,19 @@ class Deadline:
     def __init__(self, budget_s: float, clock: Clock) -> None:
         self._now = clock.now
         self._ends = self._now() + budget_s
+        self._paused_at: float | None = None
 
     def remaining(self) -> float:
         return max(0.0, self._ends - self._now())
 
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """The time a person takes to answer a question is not the call's."""
-        began = self._now()
-        try:
-            yield
-        finally:
-            self._ends += self._now() - began
+    def pause(self) -> None:
+        """Stop counting: the time a person takes to answer a question is not the call's."""
+        self._paused_at = self._now()
+
+    def resume(self) -> None:
+        if self._paused_at is not None:
+            self._ends += self._now() - self._paused_at
+            self._paused_at = None
 
 
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
@@ -61,3 +62,7 @@ def remaining_s() -> float:
     """What is left of the current call's budget; a full one outside of any call."""
     deadline = _current.get()
     return CALL_BUDGET_S if deadline is None else deadline.remaining()
+
+
+def current_deadline() -> Deadline | None:
+    return _current.get()

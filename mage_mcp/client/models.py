@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 class Answer(BaseModel):
     """A model that is shown. Fields that are None or empty and have a default are left out by `lean()`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     def lean(self) -> dict[str, Any]:
         """The answer as JSON values, without nulls and without empty optional texts, lists and objects."""
@@ -63,3 +63,12 @@ class Page(Answer):
     total: int = Field(description="How many there are in all, for these filters.")
     next_offset: int | None = Field(default=None, description="Pass as offset for the next page.")
     note: str = Field(default="", description="Why it is empty, or what was left out.")
+
+
+class Change(Answer):
+    """The part that every answer of a destroy tool shares."""
+
+    changed: bool = Field(description="Whether anything was changed.")
+    would: list[str] = Field(default=[], description="What would be done; nothing was done yet.")
+    confirm: str = Field(default="", description="Code that lets the same call act, once a person agreed.")
+    note: str = ""

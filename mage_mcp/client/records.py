@@ -135,6 +135,7 @@ class BlockRunRecord(Record):
     status: str = ""
     started_at: Time = None
     completed_at: Time = None
+    updated_at: Time = None
     metrics: RunMetrics = RunMetrics()
 
 
@@ -151,6 +152,7 @@ class RunRecord(Record):
     created_at: Time = None
     started_at: Time = None
     completed_at: Time = None
+    updated_at: Time = None
     variables: dict[str, Any] = {}
     event_variables: dict[str, Any] = {}
     block_runs: list[BlockRunRecord] = Field(default=[])

@@ -1,0 +1,46 @@
+"""Typed async client for one Mage cluster. Knows nothing of MCP.
+
+async with Mage(Cluster(url="http://localhost:6789")) as mage:
+    page = await mage.pipelines.list(search="daily")
+"""
+
+from typing import TYPE_CHECKING, Self
+
+from mage_mcp.client.deadline import Clock
+from mage_mcp.client.logs import Logs
+from mage_mcp.client.outputs import Outputs
+from mage_mcp.client.pipelines import Pipelines
+from mage_mcp.client.runs import Runs
+from mage_mcp.client.transport import Transport
+from mage_mcp.client.triggers import Triggers
+from mage_mcp.settings import Cluster
+
+if TYPE_CHECKING:
+    import httpx
+
+__all__ = ["Clock", "Cluster", "Mage"]
+
+
+class Mage:
+    """One cluster: one connection pool, one session, one attribute for each of Mage's nouns.
+
+    `wire` replaces the network (a simulated Mage, in process), `clock` replaces time.
+    """
+
+    def __init__(
+        self, cluster: Cluster, *, wire: "httpx.AsyncBaseTransport | None" = None, clock: Clock | None = None
+    ) -> None:
+        self._transport = Transport(cluster, wire=wire, clock=clock)
+        self.name = cluster.name
+        self.clock = self._transport.clock
+        self.triggers = Triggers(self._transport)
+        self.pipelines = Pipelines(self._transport, self.triggers)
+        self.runs = Runs(self._transport, self.pipelines, self.triggers)
+        self.logs = Logs(self._transport, self.runs)
+        self.outputs = Outputs(self._transport, self.runs)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self._transport.aclose()

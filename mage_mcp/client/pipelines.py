@@ -1,0 +1,249 @@
+"""Pipelines of one Mage cluster."""
+
+import asyncio
+from collections.abc import Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from mage_mcp.client.models import Answer, Message, Page, Untrusted, UtcTime
+from mage_mcp.client.near import did_you_mean
+from mage_mcp.client.paths import api, pipeline_uuid
+from mage_mcp.client.records import BlockRecord, PipelineRecord, RunRecord, TriggerRecord
+from mage_mcp.client.replies import root
+from mage_mcp.client.run_rows import RunRow, run_row
+from mage_mcp.client.transport import Params, Transport
+from mage_mcp.client.triggers import TriggerRow, Triggers, without_ours
+from mage_mcp.errors import MageNotFound
+from mage_mcp.text import MASK, is_secret_name, one_line, shorten
+
+PipelineType = Literal["python", "integration", "streaming", "pyspark", "databricks", "execution_framework"]
+PipelineStatus = Literal["active", "inactive", "no_triggers"]
+
+_DESCRIPTION = 80
+_MOST_BLOCKS = 60
+_MOST_VARIABLES = 40
+_LONGEST_VALUE = 120
+_RECENT_RUNS = 3
+
+
+class PipelineRow(Answer):
+    pipeline: str = Field(description="Uuid, as every other tool wants it.")
+    type: str = ""
+    description: Message = ""
+    tags: list[str] = []
+    blocks: int = Field(description="Number of blocks.")
+    triggers: int = Field(default=0, description="Number of triggers.")
+    active_triggers: int = 0
+
+
+class PipelinePage(Page):
+    items: list[PipelineRow]
+
+
+class BlockRow(Answer):
+    block: str
+    type: str = ""
+    language: str = Field(default="", description="Left out where it is python.")
+    upstream: list[str] = []
+
+
+class PipelineDetail(Answer):
+    pipeline: str
+    type: str = ""
+    description: Message = ""
+    tags: list[str] = []
+    blocks: list[BlockRow] = Field(default=[], description="In the order in which they can run.")
+    conditionals: list[BlockRow] = Field(default=[], description="`upstream` is the block it guards.")
+    callbacks: list[BlockRow] = []
+    variables: Annotated[dict[str, Any], Untrusted()] = Field(default={}, description="Secret-looking ones masked.")
+    triggers: list[TriggerRow] = []
+    latest_runs: list[RunRow] = []
+    updated_at: UtcTime | None = None
+    note: str = ""
+
+
+class Pipelines:
+    """List and look at pipelines."""
+
+    def __init__(self, transport: Transport, triggers: Triggers) -> None:
+        self._transport = transport
+        self._triggers = triggers
+
+    async def list(
+        self,
+        *,
+        search: str = "",
+        tag: str = "",
+        type: PipelineType | None = None,  # noqa: A002 - Mage's word
+        status: PipelineStatus | None = None,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> PipelinePage:
+        """One page of pipelines, in Mage's order. `search` is looked for in the uuid only, as Mage does.
+
+        Source: Mage PipelineResource.collection; `status[]` works only together with `include_schedules`.
+        """
+        params: Params = {"_limit": limit, "_offset": offset, "include_schedules": True}
+        if search:
+            params["search"] = search
+        if tag:
+            params["tag[]"] = tag
+        if type is not None:
+            params["type[]"] = type
+        if status is not None:
+            params["status[]"] = "no_schedules" if status == "no_triggers" else status
+        reply = await self._transport.read(api("pipelines"), **params)
+        rows = [PipelineRecord.model_validate(row) for row in root(reply, "pipelines", kind=list)]
+        total = _total(reply, fallback=offset + len(rows))
+        return PipelinePage(
+            items=[_row(record) for record in rows],
+            total=total,
+            next_offset=offset + limit if total > offset + limit else None,
+            note="" if rows else await self._why_empty(search=search, tag=tag, total=total),
+        )
+
+    async def get(self, pipeline: str) -> PipelineDetail:
+        """A pipeline's blocks, triggers, variables and latest runs; no code.
+
+        Raises MageNotFound with the nearest names.
+        """
+        # Unlike a task group, gather raises the first error itself, which is what the caller shows.
+        record, triggers, runs = await asyncio.gather(
+            self.record(pipeline), self._triggers.of_pipeline(pipeline), self._latest_runs(pipeline)
+        )
+        return _detail(record, without_ours(triggers), runs)
+
+    async def record(self, pipeline: str, *, content: bool = False) -> PipelineRecord:
+        """Mage's own record, with variables; block sources only with `content`.
+
+        Raises MageNotFound with the nearest names, found by one more request.
+        """
+        try:
+            reply = await self._transport.read(
+                api("pipelines", pipeline_uuid(pipeline)), includes_content=content, includes_outputs=False
+            )
+        except MageNotFound:
+            raise await self.unknown(pipeline) from None
+        return PipelineRecord.model_validate(root(reply, "pipeline"))
+
+    async def unknown(self, pipeline: str) -> MageNotFound:
+        """The error for a pipeline that does not exist."""
+        label = self._transport.cluster.label
+        return MageNotFound(
+            f"No pipeline {one_line(pipeline, 80)!r} on {label}.",
+            next_step=did_you_mean(pipeline, await self.uuids(), where=f"on {label}"),
+        )
+
+    async def uuids(self) -> set[str]:
+        reply = await self._transport.read(api("pipelines"))
+        return {str(row["uuid"]) for row in root(reply, "pipelines", kind=list)}
+
+    async def _latest_runs(self, pipeline: str) -> Sequence[RunRecord]:
+        reply = await self._transport.read(
+            api("pipeline_runs"), pipeline_uuid=pipeline, _limit=_RECENT_RUNS, disable_retries_grouping=True
+        )
+        return [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
+
+    async def _why_empty(self, *, search: str, tag: str, total: int) -> str:
+        if total:
+            return f"The offset is past the end: there are {total}."
+        if tag:
+            tags = root(await self._transport.read(api("tags")), "tags", kind=list)
+            names = {str(row.get("uuid") or row.get("name")) for row in tags}
+            if tag not in names:
+                return f"No pipeline has the tag {one_line(tag, 60)!r}. {did_you_mean(tag, names, where='in use')}"
+        if search:
+            near = did_you_mean(search, await self.uuids(), where=f"on {self._transport.cluster.label}")
+            return f"No pipeline's uuid contains {one_line(search, 60)!r}, with these filters. {near}"
+        return "No pipeline fits these filters."
+
+
+def _total(reply: dict[str, Any], *, fallback: int) -> int:
+    metadata = reply.get("metadata")
+    count = metadata.get("count") if isinstance(metadata, dict) else None
+    return count if isinstance(count, int) else fallback
+
+
+def _row(record: PipelineRecord) -> PipelineRow:
+    triggers = without_ours(record.schedules)
+    return PipelineRow(
+        pipeline=record.uuid,
+        type=record.type,
+        description=one_line(record.description, _DESCRIPTION),
+        tags=record.tags,
+        blocks=len(record.blocks),
+        triggers=len(triggers),
+        active_triggers=sum(trigger.status == "active" for trigger in triggers),
+    )
+
+
+def _detail(record: PipelineRecord, triggers: Sequence[TriggerRecord], runs: Sequence[RunRecord]) -> PipelineDetail:
+    ordered = in_order(record.blocks)
+    notes = []
+    if len(ordered) > _MOST_BLOCKS:
+        notes.append(f"{len(ordered) - _MOST_BLOCKS} more blocks are not shown.")
+    if len(record.variables) > _MOST_VARIABLES:
+        notes.append(f"{len(record.variables) - _MOST_VARIABLES} more variables are not shown.")
+    if not runs:
+        notes.append("It never ran.")
+    if not triggers:
+        notes.append("It has no trigger of its own; trigger_pipeline can run it all the same.")
+    return PipelineDetail(
+        pipeline=record.uuid,
+        type=record.type,
+        description=one_line(record.description, 3 * _DESCRIPTION),
+        tags=record.tags,
+        blocks=[_block(block) for block in ordered[:_MOST_BLOCKS]],
+        conditionals=[_block(block) for block in record.conditionals],
+        callbacks=[_block(block) for block in record.callbacks],
+        variables=shown_variables(record.variables, most=_MOST_VARIABLES),
+        triggers=[TriggerRow.of(trigger, pipeline=False) for trigger in triggers[:20]],
+        latest_runs=[run_row(run, pipeline=False) for run in runs],
+        updated_at=record.updated_at,
+        note=" ".join(notes),
+    )
+
+
+def _block(block: BlockRecord) -> BlockRow:
+    return BlockRow(
+        block=block.uuid,
+        type=block.type,
+        language="" if block.language == "python" else block.language,
+        upstream=block.upstream_blocks,
+    )
+
+
+def in_order(blocks: list[BlockRecord]) -> list[BlockRecord]:
+    """Blocks so that each stands after those it waits for; as they come where the graph has a cycle."""
+    by_uuid = {block.uuid: block for block in blocks}
+    graph = {block.uuid: [up for up in block.upstream_blocks if up in by_uuid] for block in blocks}
+    try:
+        return [by_uuid[uuid] for uuid in TopologicalSorter(graph).static_order()]
+    except CycleError:
+        return blocks
+
+
+def downstream_of(blocks: list[BlockRecord], start: str) -> set[str]:
+    """The uuids of everything that waits for `start`, directly or not."""
+    found: set[str] = set()
+    edge = {start}
+    while edge:
+        edge = {block.uuid for block in blocks if edge & set(block.upstream_blocks)} - found
+        found |= edge
+    return found
+
+
+def shown_variables(variables: dict[str, Any], *, most: int) -> dict[str, Any]:
+    """Values as they are where they are short, cut where they are long, masked where the name says secret."""
+    shown: dict[str, Any] = {}
+    for name, value in list(variables.items())[:most]:
+        if is_secret_name(name):
+            shown[name] = MASK
+        elif isinstance(value, bool | int | float):
+            shown[name] = value
+        else:
+            text = value if isinstance(value, str) else repr(value)
+            shown[name] = value if len(text) <= _LONGEST_VALUE else shorten(text, _LONGEST_VALUE)
+    return shown

@@ -1,0 +1,83 @@
+"""Runs as rows of a list, and the times that belong to them."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from pydantic import Field
+
+from mage_mcp.client.error_texts import short_error
+from mage_mcp.client.models import Answer, Message, UtcTime
+from mage_mcp.client.records import UNFINISHED, BlockRunRecord, RunRecord
+from mage_mcp.errors import MageInvalid
+from mage_mcp.text import one_line
+
+_AGE = re.compile(r"(\d+)\s*(s|m|min|h|d|w)", re.IGNORECASE)
+_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_NO_BLOCK_FAILED = "no block failed; get_run says why"
+
+
+class RunRow(Answer):
+    run: int = Field(description="Id.")
+    pipeline: str = ""
+    status: str
+    trigger: str = ""
+    started_at: UtcTime | None = None
+    duration_s: float | None = None
+    failed_block: str = ""
+    error: Message = ""
+
+
+def run_row(record: RunRecord, *, pipeline: bool = True) -> RunRow:
+    """The row of one run; failed ones with the first failing block and a short error."""
+    failing = failed_blocks(record)
+    error = ""
+    if record.status == "failed":
+        error = str(short_error(failing[0])) if failing else _NO_BLOCK_FAILED
+    return RunRow(
+        run=record.id,
+        pipeline=record.pipeline_uuid if pipeline else "",
+        status=record.status,
+        trigger=one_line(record.pipeline_schedule_name, 60),
+        started_at=record.started_at or record.created_at,
+        duration_s=duration_s(record),
+        failed_block=failing[0].block_uuid if record.status == "failed" and failing else "",
+        error=error,
+    )
+
+
+def failed_blocks(record: RunRecord) -> list[BlockRunRecord]:
+    return [block for block in record.block_runs if block.status == "failed"]
+
+
+def ended_at(record: RunRecord) -> datetime | None:
+    """When a finished run ended. Mage sets `completed_at` of failed and cancelled runs hardly ever: then the row's last
+    change stands for it.
+    """
+    if record.status in UNFINISHED:
+        return None
+    return record.completed_at or record.updated_at
+
+
+def duration_s(record: RunRecord | BlockRunRecord, now: datetime | None = None) -> float | None:
+    """Seconds from start to end; to `now` for what has not ended, where given."""
+    end = ended_at(record) if isinstance(record, RunRecord) else record.completed_at
+    if record.started_at is None or (end or now) is None:
+        return None
+    return round(max(0.0, ((end or now) - record.started_at).total_seconds()), 1)  # type: ignore[operator]
+
+
+def parse_moment(text: str, *, name: str, now: datetime) -> int:
+    """Epoch seconds from an ISO time (UTC where it names no zone) or an age such as `24h` or `7d`.
+
+    Raises MageInvalid.
+    """
+    if age := _AGE.fullmatch(text.strip()):
+        return int((now - timedelta(**{_UNITS[age[2].lower()]: int(age[1])})).timestamp())
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise MageInvalid(
+            f"{name} is neither a time nor an age: {one_line(text, 40)!r}.",
+            next_step="It takes 24h, 7d, 30m, or an ISO time such as 2026-11-24T06:00:00Z.",
+        ) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())

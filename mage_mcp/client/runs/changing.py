@@ -1,0 +1,168 @@
+"""Changing runs: cancel what goes on, retry what has ended."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+from pydantic import Field
+
+from mage_mcp.client.evidence import base_uuid
+from mage_mcp.client.models import Answer, Change
+from mage_mcp.client.near import did_you_mean
+from mage_mcp.client.paths import api, block_uuid
+from mage_mcp.client.pipelines import downstream_of
+from mage_mcp.client.records import UNFINISHED, PipelineRecord, RunRecord
+from mage_mcp.client.runs.reading import RunReader
+from mage_mcp.errors import MageInvalid, MageNotFound, MageWriteUncertain
+from mage_mcp.text import one_line
+
+_READ_BACK_S = 5.0
+
+
+class RunChange(Answer):
+    run: int
+    pipeline: str = ""
+    before: str = Field(description="Status before.")
+    after: str = Field(description="Status read back from Mage.")
+    note: str = ""
+
+
+class Cancelled(Change):
+    runs: list[RunChange] = []
+
+
+class Retried(Change):
+    run: int | None = None
+    pipeline: str = ""
+    before: str = ""
+    after: str = Field(default="", description="Status read back from Mage.")
+    blocks: list[str] = Field(default=[], description="Blocks that run again.")
+    wrote_before: list[str] = Field(default=[], description="Exporters among them that had completed: written twice.")
+
+
+class RunChanger(RunReader):
+    """Cancel and retry."""
+
+    async def to_cancel(self, runs: list[int]) -> list[RunRecord]:
+        """Those of `runs` that can still be cancelled.
+
+        Raises MageNotFound for the first that does not exist.
+        """
+        records = await asyncio.gather(*(self.record(run) for run in sorted(set(runs))))
+        return [record for record in records if record.status in UNFINISHED]
+
+    async def cancel(self, runs: list[int]) -> Cancelled:
+        """Cancel what has not ended, and read back what became true.
+
+        Source: Mage PipelineRunResource.update: any other run answers 200 and stays as it is.
+        """
+        records = await asyncio.gather(*(self.record(run) for run in sorted(set(runs))))
+        changes = [await self._cancel(record) for record in records]
+        changed = any(change.before != change.after for change in changes)
+        return Cancelled(
+            changed=changed, runs=changes, note="" if changed else "Nothing to cancel: these runs had already ended."
+        )
+
+    async def _cancel(self, record: RunRecord) -> RunChange:
+        change = RunChange(run=record.id, pipeline=record.pipeline_uuid, before=record.status, after=record.status)
+        if record.status not in UNFINISHED:
+            return change.model_copy(update={"note": "It had already ended."})
+        note = ""
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._transport.write(
+                    "PUT", api("pipeline_runs", record.id), {"pipeline_run": {"status": "cancelled"}}
+                )
+            except MageWriteUncertain:
+                note = "Mage's answer was lost; this is what was read afterwards."
+            after = await self._read_back(record.id, until=lambda run: run.status not in UNFINISHED)
+        if after.status in UNFINISHED:
+            note = "Mage accepted the request, but the run goes on; look again in a moment with get_run."
+        return change.model_copy(update={"after": after.status, "note": note})
+
+    async def plan_retry(self, run: int, *, from_block: str = "") -> Retried:
+        """What `retry` would do, without doing it.
+
+        Raises MageInvalid for what must not be retried: a run that has not ended (Mage would start a second worker
+        beside the first), a completed one without a block or any run with an unknown block (Mage says yes and does
+        nothing).
+        """
+        record = await self.record(run)
+        if record.status in UNFINISHED:
+            raise MageInvalid(
+                f"Run {run} is {record.status}; only a run that has ended can be retried.",
+                next_step="Wait with get_run(run, wait_s=45), or cancel_runs first.",
+            )
+        if record.status == "completed" and not from_block:
+            raise MageInvalid(
+                f"Run {run} completed, so nothing is left to retry.",
+                next_step="Give from_block to run it again from there, or trigger_pipeline for a new run.",
+            )
+        uuids = [block.block_uuid for block in record.block_runs]
+        if from_block and block_uuid(from_block) not in uuids:
+            raise MageNotFound(
+                f"Run {run} has no block {one_line(from_block, 80)!r}.",
+                next_step=did_you_mean(from_block, uuids, where=f"in run {run}"),
+            )
+        if not uuids:
+            raise MageInvalid(
+                f"Run {run} of {record.pipeline_uuid} failed before any block, so there is nothing to retry.",
+                next_step="get_run says why it failed; trigger_pipeline starts a new run.",
+            )
+        pipeline = await self._pipelines.record(record.pipeline_uuid)
+        again = _blocks_again(record, pipeline, from_block)
+        exporters = {block.uuid for block in pipeline.blocks if block.type == "data_exporter"}
+        completed = {block.block_uuid for block in record.block_runs if block.status == "completed"}
+        return Retried(
+            changed=False,
+            run=run,
+            pipeline=record.pipeline_uuid,
+            before=record.status,
+            blocks=again,
+            wrote_before=[uuid for uuid in again if uuid in completed and base_uuid(uuid) in exporters],
+        )
+
+    async def retry(self, run: int, *, from_block: str = "") -> Retried:
+        """Run the blocks of an ended run again, in the same run: all that did not complete, or all from one block on.
+
+        Raises MageInvalid and MageNotFound as `plan_retry` does. Source: Mage PipelineRunResource.update with
+        `pipeline_run_action: retry_blocks`.
+        """
+        plan = await self.plan_retry(run, from_block=from_block)
+        body: dict[str, Any] = {"pipeline_run_action": "retry_blocks"}
+        if from_block:
+            body["from_block_uuid"] = from_block
+        note = "The same run goes on; get_run(run, wait_s=45) waits for its end."
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._transport.write("PUT", api("pipeline_runs", run), {"pipeline_run": body})
+            except MageWriteUncertain:
+                note = f"Mage's answer was lost; `after` is what was read since. {note}"
+            after = await self._read_back(run, until=lambda record: record.status in UNFINISHED)
+        changed = after.status != plan.before
+        if not changed:
+            note = f"Mage took the request, but the run still is {after.status}; look again in a moment with get_run."
+        return plan.model_copy(update={"changed": changed, "after": after.status, "note": note})
+
+    async def _read_back(self, run: int, *, until: Callable[[RunRecord], bool]) -> RunRecord:
+        clock = self._transport.clock
+        began = clock.now()
+        record = await self.record(run)
+        while not until(record) and clock.now() - began < _READ_BACK_S:
+            await clock.sleep(0.5)
+            record = await self.record(run)
+        return record
+
+
+def _blocks_again(record: RunRecord, pipeline: PipelineRecord, from_block: str) -> list[str]:
+    """The run's blocks that a retry runs again: the block and all after it, or whatever did not complete."""
+    if not from_block:
+        return [block.block_uuid for block in record.block_runs if block.status != "completed"]
+    start = base_uuid(from_block)
+    after = downstream_of(pipeline.blocks, start)
+    return [
+        block.block_uuid
+        for block in record.block_runs
+        if block.block_uuid == from_block or base_uuid(block.block_uuid) in after
+    ]

@@ -1,0 +1,224 @@
+"""Reading runs: one, the latest, a page of them, or until one has ended."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field
+
+from mage_mcp.client.models import Page
+from mage_mcp.client.paths import api, pipeline_uuid
+from mage_mcp.client.pipelines import Pipelines
+from mage_mcp.client.records import RUN_STATUSES, UNFINISHED, RunRecord
+from mage_mcp.client.replies import root
+from mage_mcp.client.run_rows import RunRow, parse_moment, run_row
+from mage_mcp.client.runs.causes import Cause, by_cause
+from mage_mcp.client.transport import Params, Transport
+from mage_mcp.client.triggers import Triggers
+from mage_mcp.errors import MageInvalid, MageNotFound
+from mage_mcp.text import one_line
+
+RunStatus = Literal["initial", "running", "completed", "failed", "cancelled"]
+GroupBy = Literal["cause"]
+OnPoll = Callable[[RunRecord, float], Awaitable[None]]
+
+_MOST_FAILED_TO_GROUP = 200
+_POLL_FIRST_S = 1.0
+_POLL_SLOWEST_S = 3.0
+_LINK = re.compile(r"/pipelines/(?P<pipeline>[^/?#]+)/runs/(?P<run>\d+)")
+
+
+class RunPage(Page):
+    items: list[RunRow] = []
+    causes: list[Cause] = Field(default=[], description="With group_by: failures that share a cause, newest first.")
+    counts: dict[str, int] = Field(default={}, description="Runs by status, for these filters.")
+
+
+class RunReader:
+    """One cluster's runs, as far as they are only looked at."""
+
+    def __init__(self, transport: Transport, pipelines: Pipelines, triggers: Triggers) -> None:
+        self._transport = transport
+        self._pipelines = pipelines
+        self._triggers = triggers
+
+    async def list(
+        self,
+        *,
+        pipeline: str = "",
+        trigger: str = "",
+        status: RunStatus | None = None,
+        since: str = "",
+        until: str = "",
+        group_by: GroupBy | None = None,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> RunPage:
+        """Runs, the latest made first, or the causes of the failed ones.
+
+        Raises MageNotFound for an unknown pipeline or trigger, MageInvalid for times that cannot be read. Source: Mage
+        PipelineRunResource.collection. A list below an unknown trigger would hold every run of the project, so the
+        trigger is looked up first; retries are not grouped, since then pages would vary in size.
+        """
+        path, params = await self._query(pipeline=pipeline, trigger=trigger, since=since, until=until)
+        if group_by == "cause":
+            return await self._causes(path, {**params, "status": "failed"})
+        if status is not None:
+            params["status"] = status
+        reply = await self._transport.read(path, **params, _limit=limit, _offset=offset)
+        records = [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
+        total = int((reply.get("metadata") or {}).get("count", offset + len(records)))
+        counts: dict[str, int] = {}
+        if status is None and total:
+            complete = offset == 0 and total <= len(records)
+            counts = _count(records) if complete else await self._counts(path, params)
+        return RunPage(
+            items=[run_row(record, pipeline=not pipeline) for record in records],
+            total=total,
+            counts=counts,
+            next_offset=offset + limit if total > offset + limit else None,
+            note="" if records else await self._why_empty(pipeline, total=total, status=status, since=since),
+        )
+
+    async def record(self, run: int) -> RunRecord:
+        """One run with its block runs.
+
+        Raises MageNotFound.
+        """
+        try:
+            reply = await self._transport.read(api("pipeline_runs", run))
+        except MageNotFound:
+            raise MageNotFound(
+                f"No run {run} on {self._transport.cluster.label}.",
+                next_step="list_runs shows the runs there are; a run may have been deleted.",
+            ) from None
+        return RunRecord.model_validate(root(reply, "pipeline_run"))
+
+    async def latest(
+        self, pipeline: str, *, status: RunStatus | None = None, end_timestamp: int | None = None, limit: int = 1
+    ) -> Sequence[RunRecord]:
+        """The latest runs of a pipeline; none where it never ran. Does not check that the pipeline exists."""
+        params = _params(pipeline=pipeline_uuid(pipeline), status=status)
+        if end_timestamp is not None:
+            params["end_timestamp"] = end_timestamp
+        reply = await self._transport.read(api("pipeline_runs"), **params, _limit=limit)
+        return [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
+
+    async def find(self, run: str = "", *, pipeline: str = "", status: RunStatus | None = None) -> RunRecord:
+        """The run that is meant: by id, by a link from Mage's UI, or the latest one of a pipeline.
+
+        Raises MageInvalid where neither or both are given, MageNotFound.
+        """
+        if bool(run) == bool(pipeline):
+            raise MageInvalid("Which run?", next_step="Give either run (an id or a link) or pipeline (its latest run).")
+        if run:
+            return await self.record(self.run_id(run))
+        found = await self.latest(pipeline, status=status)
+        if found:
+            return await self.record(found[0].id)
+        await self._pipelines.record(pipeline)
+        raise MageNotFound(
+            f"Pipeline {pipeline!r} has no {status + ' ' if status else ''}run.",
+            next_step="list_runs(pipeline=…) shows what it has." if status else "trigger_pipeline starts one.",
+        )
+
+    def run_id(self, text: str) -> int:
+        """The id in an id or in a link; a link must lead to this very cluster.
+
+        Raises MageInvalid.
+        """
+        text = text.strip()
+        if text.isascii() and text.isdigit() and len(text) < 19:
+            return int(text)
+        found = _LINK.search(text)
+        if not found:
+            raise MageInvalid(
+                f"{one_line(text, 80)!r} is neither a run id nor a link to a run.",
+                next_step="A link looks like https://host/pipelines/NAME/runs/123.",
+            )
+        ours, theirs = urlsplit(self._transport.cluster.url), urlsplit(text if "://" in text else f"//{text}")
+        if theirs.netloc != ours.netloc or theirs.path.split("/pipelines/")[0].rstrip("/") != ours.path.rstrip("/"):
+            raise MageInvalid(
+                f"The link leads to {one_line(theirs.netloc, 80)!r}, which is not {self._transport.cluster.label}.",
+                next_step="Ask which Mage is meant, or give the run's id.",
+            )
+        return int(found["run"])
+
+    async def wait(self, record: RunRecord, wait_s: float, on_poll: OnPoll | None = None) -> RunRecord:
+        """Poll until the run has ended or `wait_s` are over; `on_poll` hears of every look, with the seconds waited."""
+        clock = self._transport.clock
+        began = clock.now()
+        pause = _POLL_FIRST_S
+        while record.status in UNFINISHED:
+            waited = clock.now() - began
+            if on_poll is not None:
+                await on_poll(record, waited)
+            if waited >= wait_s:
+                break
+            await clock.sleep(min(pause, wait_s - waited))
+            pause = min(pause * 1.3, _POLL_SLOWEST_S)
+            record = await self.record(record.id)
+        return record
+
+    async def _query(self, *, pipeline: str, trigger: str, since: str, until: str) -> tuple[str, Params]:
+        params = _params(pipeline=pipeline_uuid(pipeline) if pipeline else "")
+        now = datetime.now(UTC)
+        if since:
+            params["start_timestamp"] = parse_moment(since, name="since", now=now)
+        if until:
+            params["end_timestamp"] = parse_moment(until, name="until", now=now)
+        if not trigger:
+            return api("pipeline_runs"), params
+        record = await self._triggers.find(trigger, pipeline=pipeline)
+        params.pop("pipeline_uuid", None)
+        return api("pipeline_schedules", record.id, "pipeline_runs"), params
+
+    async def _counts(self, path: str, params: Params) -> dict[str, int]:
+        replies = await asyncio.gather(
+            *(self._transport.read(path, **{**params, "status": status}, _limit=0) for status in RUN_STATUSES)
+        )
+        counts = {
+            status: int((reply.get("metadata") or {}).get("count", 0))
+            for status, reply in zip(RUN_STATUSES, replies, strict=True)
+        }
+        return {status: count for status, count in counts.items() if count}
+
+    async def _causes(self, path: str, params: Params) -> RunPage:
+        reply = await self._transport.read(path, **params, _limit=_MOST_FAILED_TO_GROUP)
+        records = [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
+        total = int((reply.get("metadata") or {}).get("count", len(records)))
+        note = "Nothing failed, with these filters." if not records else ""
+        if total > len(records):
+            note = f"Grouped are the latest {len(records)} of {total} failed runs; narrow with since or pipeline."
+        return RunPage(causes=by_cause(records), total=total, note=note)
+
+    async def _why_empty(self, pipeline: str, *, total: int, status: str | None, since: str) -> str:
+        if total:
+            return f"The offset is past the end: there are {total}."
+        what = f"{status} runs" if status else "runs"
+        if not pipeline:
+            return f"There are no {what}{' in that time' if since else ''}."
+        await self._pipelines.record(pipeline)
+        triggers = await self._triggers.of_pipeline(pipeline)
+        asleep = triggers and all(trigger.status == "inactive" for trigger in triggers)
+        why = " Its triggers are all inactive." if asleep else "" if triggers else " It has no trigger."
+        return f"{pipeline} has no {what}{' in that time' if since else ''}.{why}"
+
+
+def _params(*, pipeline: str = "", status: str | None = None) -> Params:
+    params: Params = {"order_by[]": "created_at desc", "disable_retries_grouping": True}
+    if pipeline:
+        params["pipeline_uuid"] = pipeline
+    if status is not None:
+        params["status"] = status
+    return params
+
+
+def _count(records: Sequence[RunRecord]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for record in records:
+        counts[record.status] = counts.get(record.status, 0) + 1
+    return counts

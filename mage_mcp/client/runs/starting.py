@@ -1,0 +1,203 @@
+"""Starting a run: exactly one, through a trigger that stays, and found again when Mage's answer is lost."""
+
+import secrets
+from collections import defaultdict
+from datetime import UTC, datetime
+from typing import Any
+
+import anyio
+
+from mage_mcp.client.paths import api, pipeline_uuid
+from mage_mcp.client.pipelines import Pipelines
+from mage_mcp.client.records import RunRecord, TriggerRecord
+from mage_mcp.client.replies import root
+from mage_mcp.client.runs.reporting import Report, RunReport, RunReporter
+from mage_mcp.client.transport import Params, Transport
+from mage_mcp.client.triggers import OURS, OURS_TYPE, Triggers, is_ours
+from mage_mcp.errors import (
+    MageError,
+    MageFailed,
+    MageInvalid,
+    MageNotFound,
+    MageReplyInvalid,
+    MageUnreachable,
+    MageWriteUncertain,
+)
+from mage_mcp.text import MASK, one_line
+
+NONCE = "mage_mcp_request"
+"""Key in a run's `event_variables`, which Mage keeps as sent and which override nothing: finds the run again."""
+
+_LOOKS = (0.0, 1.0, 2.0, 4.0)
+"""Seconds to wait before each look for a run whose answer was lost."""
+_LATEST_20: Params = {"_limit": 20, "order_by[]": "created_at desc", "disable_retries_grouping": True}
+_LONGEST_VARIABLES = 50_000
+
+
+class RunStarter(RunReporter):
+    """Start runs."""
+
+    def __init__(self, transport: Transport, pipelines: Pipelines, triggers: Triggers) -> None:
+        super().__init__(transport, pipelines, triggers)
+        self._making_trigger: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+
+    async def start_and_report(
+        self, pipeline: str, *, wait_s: float = 0, progress: Report | None = None, **how: Any
+    ) -> RunReport:
+        """`start`, then `report` on the run: at once, or when it has ended or `wait_s` are over."""
+        record, note = await self.start(pipeline, **how)
+        try:
+            report = await self.report(str(record.id), wait_s=wait_s, progress=progress)
+        except MageError as error:
+            note = f"{note} The run was started; looking at it then failed: {error}".strip()
+            return RunReport(run=record.id, pipeline=pipeline, status=record.status, note=note)
+        return report.model_copy(update={"note": f"{note} {report.note}".strip()})
+
+    async def start(
+        self, pipeline: str, *, variables: dict[str, Any] | None = None, trigger: str = "", execution_date: str = ""
+    ) -> tuple[RunRecord, str]:
+        """Make one run of a pipeline.
+
+        Without `trigger` it goes through the pipeline's own trigger `mage-mcp`, made when it is not there yet: of type
+        `event`, which no token can start. Deleting a trigger hides its runs, so it stays. `execution_date` is taken as
+        UTC where it names no zone, and gets microseconds of its own: runs that share a date share logs and outputs.
+
+        Answers the run and a note where there is something to know about the way it was started. Raises MageNotFound,
+        MageInvalid (an inactive trigger: its runs would wait for ever), MageWriteUncertain where
+        the answer was lost and no run could be found. Source: Mage PipelineRunResource.create.
+        """
+        body: dict[str, Any] = {
+            "variables": _variables(variables or {}),
+            "event_variables": {NONCE: secrets.token_hex(8)},
+        }
+        if execution_date:
+            body["execution_date"] = _execution_date(execution_date)
+        used, created = await self._trigger(pipeline, trigger)
+        with anyio.CancelScope(shield=True):
+            record, note = await self._post(used, body)
+        if created:
+            note = f"The pipeline has got an event trigger {OURS!r} ({used.id}) for such runs. {note}".strip()
+        return record, note
+
+    async def _trigger(self, pipeline: str, trigger: str) -> tuple[TriggerRecord, bool]:
+        """The trigger to use and whether it was made for this."""
+        try:
+            known = await self._triggers.of_pipeline(pipeline_uuid(pipeline))
+        except MageNotFound:
+            raise await self._pipelines.unknown(pipeline) from None
+        if trigger:
+            return _awake(await self._triggers.find(trigger, pipeline=pipeline)), False
+        if ours := [record for record in known if is_ours(record)]:
+            return _awake(ours[0]), False
+        await self._pipelines.record(pipeline)  # Mage makes triggers for pipelines that do not exist
+        with anyio.CancelScope(shield=True):
+            async with self._making_trigger[pipeline]:
+                made = await self._make_ours(pipeline)
+        return made
+
+    async def _make_ours(self, pipeline: str) -> tuple[TriggerRecord, bool]:
+        """Make our trigger unless another call just did; where two servers did at once, the lowest id wins."""
+        created = False
+        for _ in range(2):
+            ours = [record for record in await self._triggers.of_pipeline(pipeline) if is_ours(record)]
+            if ours:
+                return _awake(ours[0]), created
+            settings = {
+                "name": OURS,
+                "schedule_type": OURS_TYPE,
+                "status": "active",
+                "description": "Runs started by mage-mcp. Deleting it hides them.",
+            }
+            try:
+                await self._transport.write(
+                    "POST", api("pipelines", pipeline, "pipeline_schedules"), {"pipeline_schedule": settings}
+                )
+                created = True
+            except MageWriteUncertain:
+                pass  # the list tells
+        raise MageFailed(
+            f"Mage took the trigger {OURS!r} for {pipeline} but does not list it; no run was started.",
+            next_step="Look with list_triggers, or name a trigger of the pipeline.",
+        )
+
+    async def _post(self, trigger: TriggerRecord, body: dict[str, Any]) -> tuple[RunRecord, str]:
+        """POST the run once. Where the answer is lost or says error, find out whether the run exists."""
+        try:
+            reply = await self._transport.write(
+                "POST", api("pipeline_schedules", trigger.id, "pipeline_runs"), {"pipeline_run": body}
+            )
+            return RunRecord.model_validate(root(reply, "pipeline_run")), ""
+        except (MageWriteUncertain, MageFailed, MageReplyInvalid) as error:
+            refused = isinstance(error, MageFailed)
+            record = await self._find_by_nonce(trigger, body["event_variables"][NONCE], once=refused)
+            if record is not None:
+                return record, "Mage's answer was lost; this run was found by the mark sent with it."
+            if refused:
+                raise
+            raise MageWriteUncertain(
+                f"Mage's answer was lost, and no run of trigger {trigger.id} bears this call's mark so far.",
+                next_step=f"Look at list_runs(pipeline={trigger.pipeline_uuid!r}) before you start another.",
+            ) from error
+
+    async def _find_by_nonce(self, trigger: TriggerRecord, nonce: str, *, once: bool) -> RunRecord | None:
+        for pause in _LOOKS[:1] if once else _LOOKS:
+            await self._transport.clock.sleep(pause)
+            try:
+                reply = await self._transport.read(
+                    api("pipeline_schedules", trigger.id, "pipeline_runs"),
+                    **_LATEST_20,
+                )
+            except MageUnreachable:
+                continue
+            for row in root(reply, "pipeline_runs", kind=list):
+                record = RunRecord.model_validate(row)
+                if record.event_variables.get(NONCE) == nonce:
+                    return record
+        return None
+
+
+def _awake(trigger: TriggerRecord) -> TriggerRecord:
+    if trigger.status != "active":
+        raise MageInvalid(
+            f"Trigger {trigger.id} ({one_line(trigger.name, 60)}) of {trigger.pipeline_uuid} is inactive: a run of it "
+            "would wait for ever, and it is not switched on unasked. Nothing was started.",
+            next_step="Have a person activate it in Mage, or name another trigger (list_triggers shows them).",
+        )
+    return trigger
+
+
+def _variables(variables: dict[str, Any]) -> dict[str, Any]:
+    """Run variables as given, any JSON value each.
+
+    Raises MageInvalid for names that are none and for masked values.
+    """
+    for name in variables:
+        if not name.isidentifier():
+            raise MageInvalid(
+                f"{one_line(name, 40)!r} is no variable's name; nothing was started.",
+                next_step="Names are like Python's: letters, digits, underscores.",
+            )
+    text = repr(variables)
+    if MASK in text:
+        raise MageInvalid(
+            f"A variable's value holds the mask {MASK}; nothing was started.", next_step="Give the real value."
+        )
+    if len(text) > _LONGEST_VARIABLES:
+        raise MageInvalid(
+            f"The variables are over {_LONGEST_VARIABLES} characters; nothing was started.",
+            next_step="Put the data where the pipeline can load it and pass its place.",
+        )
+    return variables
+
+
+def _execution_date(text: str) -> str:
+    """UTC, no offset (Mage would drop it), with microseconds that no other run is likely to have."""
+    try:
+        moment = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise MageInvalid(
+            f"execution_date cannot be read: {one_line(text, 40)!r}; nothing was started.",
+            next_step="It takes an ISO date or time such as 2026-11-01 or 2026-11-01T06:00:00Z.",
+        ) from None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{secrets.randbelow(999_999) + 1:06d}"

@@ -1,0 +1,99 @@
+"""Why a run has not ended: the scheduler, the trigger, the queue, or a block that takes its time."""
+
+import asyncio
+from datetime import datetime
+
+from mage_mcp.client.paths import api
+from mage_mcp.client.records import BlockRunRecord, RunRecord, TriggerRecord
+from mage_mcp.client.replies import root
+from mage_mcp.client.run_rows import duration_s
+from mage_mcp.client.transport import Transport
+from mage_mcp.client.triggers import Triggers
+from mage_mcp.errors import MageRefused
+
+_SLOW = 2.0
+"""Times the usual duration from which on a block is called slow."""
+_SETTLED_S = 60
+"""Seconds after which a run or block that nobody picked up is worth a word."""
+
+
+async def what_it_waits_for(
+    transport: Transport, triggers: Triggers, run: RunRecord, *, usual: dict[str, float], now: datetime
+) -> str:
+    """One or two sentences on an unfinished run."""
+    scheduler, trigger = await asyncio.gather(_scheduler_status(transport), _trigger(triggers, run))
+    if scheduler not in {"running", ""}:
+        return f"Mage's scheduler is {scheduler}: no run makes progress until a person starts it."
+    if run.status == "initial":
+        return await _not_started(transport, run, trigger, now)
+    return _under_way(run, usual, now)
+
+
+async def _not_started(transport: Transport, run: RunRecord, trigger: TriggerRecord | None, now: datetime) -> str:
+    if trigger and trigger.status == "inactive":
+        return (
+            f"Its trigger {trigger.id} is inactive: the run does not start until that is activated. "
+            "Activate it in Mage, or cancel_runs."
+        )
+    if trigger and (ahead := await _runs_ahead(transport, trigger)):
+        return ahead
+    age = (now - run.created_at).total_seconds() if run.created_at else 0.0
+    if age < _SETTLED_S:
+        return "The scheduler picks it up at its next loop, within seconds."
+    return (
+        f"It was made {age:.0f} s ago and has not started: it queues for a free place (Mage's queue_config or the "
+        "pipeline's concurrency limit)."
+    )
+
+
+def _under_way(run: RunRecord, usual: dict[str, float], now: datetime) -> str:
+    running = [block for block in run.block_runs if block.status == "running"]
+    queued = [block for block in run.block_runs if block.status == "queued"]
+    if running:
+        return " ".join(_running_block(block, usual, now) for block in running[:3])
+    if queued:
+        return (
+            f"{queued[0].block_uuid} is queued. Mage's queue sometimes loses a block when its workers stop; if it "
+            "stays so for more than a minute, any other run frees it, or cancel and retry."
+        )
+    if not run.block_runs:
+        return "It runs as one process, without block runs (a streaming or integration pipeline)."
+    return "No block is running at this moment: the scheduler starts the next one at its next loop."
+
+
+def _running_block(block: BlockRunRecord, usual: dict[str, float], now: datetime) -> str:
+    seconds = duration_s(block, now) or 0.0
+    known = usual.get(block.block_uuid)
+    if known is None:
+        return f"{block.block_uuid} has been running for {seconds:.0f} s; no completed run to compare with."
+    word = "longer than usual" if seconds > max(_SLOW * known, known + 5) else "as usual"
+    return f"{block.block_uuid} has been running for {seconds:.0f} s, {word} ({known:.0f} s in the last completed run)."
+
+
+async def _scheduler_status(transport: Transport) -> str:
+    try:
+        statuses = root(await transport.read(api("status")), "statuses", kind=list)
+    except MageRefused:
+        return ""
+    return str(statuses[0].get("scheduler_status") or "") if statuses else ""
+
+
+async def _trigger(triggers: Triggers, run: RunRecord) -> TriggerRecord | None:
+    if run.pipeline_schedule_id is None or run.status != "initial":
+        return None
+    try:
+        return await triggers.record(run.pipeline_schedule_id)
+    except MageRefused:
+        return None
+
+
+async def _runs_ahead(transport: Transport, trigger: TriggerRecord) -> str:
+    """Whether the trigger's own limit of runs at once holds this one back."""
+    limit = trigger.settings.get("pipeline_run_limit")
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        return ""
+    reply = await transport.read(api("pipeline_schedules", trigger.id, "pipeline_runs"), status="running", _limit=limit)
+    ids = [str(row["id"]) for row in root(reply, "pipeline_runs", kind=list)]
+    if len(ids) < limit:
+        return ""
+    return f"Its trigger lets {limit} run at a time (pipeline_run_limit): {', '.join(ids)} must end first."

@@ -1,0 +1,171 @@
+"""Triggers (Mage's API calls them pipeline schedules). Their tokens are never read."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import Field
+
+from mage_mcp.client.models import Answer, Page, UtcTime
+from mage_mcp.client.near import did_you_mean
+from mage_mcp.client.paths import api, pipeline_uuid
+from mage_mcp.client.records import TriggerRecord
+from mage_mcp.client.replies import root
+from mage_mcp.client.transport import Params, Transport
+from mage_mcp.errors import MageInvalid, MageNotFound
+from mage_mcp.text import one_line
+
+OURS = "mage-mcp"
+"""Name of the one trigger a pipeline gets for `trigger_pipeline`. Its type `event` can be started by no token."""
+OURS_TYPE = "event"
+
+TriggerStatus = Literal["active", "inactive"]
+TriggerType = Literal["time", "api", "event"]
+
+_ALL = 1000
+
+
+class TriggerRow(Answer):
+    trigger: int = Field(description="Id.")
+    name: str = ""
+    pipeline: str = ""
+    type: str = ""
+    interval: str = Field(default="", description="@daily and the like, or a cron line, UTC.")
+    status: str = Field(default="", description="active or inactive.")
+    next_run_at: UtcTime | None = None
+    last_run_status: str = ""
+    running: int = Field(default=0, description="Runs in progress.")
+    tags: list[str] = []
+    note: str = ""
+
+    @classmethod
+    def of(cls, record: TriggerRecord, *, pipeline: bool = True) -> "TriggerRow":
+        active = record.status == "active"
+        starts = record.start_time
+        # Mage's next date ignores a start that lies after it, and the status.
+        next_run = record.next_pipeline_run_date if active else None
+        if next_run and starts and starts > next_run:
+            next_run = starts
+        return cls(
+            trigger=record.id,
+            name=one_line(record.name, 80),
+            pipeline=record.pipeline_uuid if pipeline else "",
+            type=record.schedule_type,
+            interval=record.schedule_interval,
+            status=record.status,
+            next_run_at=next_run if record.schedule_type == "time" else None,
+            last_run_status=record.last_pipeline_run_status,
+            running=record.pipeline_in_progress_runs_count or 0,
+            tags=record.tags,
+            note="Used by trigger_pipeline." if is_ours(record) else "",
+        )
+
+
+class TriggerPage(Page):
+    items: list[TriggerRow]
+
+
+class Triggers:
+    """List and look at triggers."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def list(
+        self,
+        *,
+        pipeline: str = "",
+        status: TriggerStatus | None = None,
+        type: TriggerType | None = None,  # noqa: A002 - Mage's word
+        search: str = "",
+        limit: int = 20,
+        offset: int = 0,
+    ) -> TriggerPage:
+        """One page of triggers by id. Mage filters by status and type; `search` (in the name) is done here.
+
+        Raises MageNotFound for an unknown pipeline. Source: Mage PipelineScheduleResource.collection, whose
+        `pipeline_uuid` parameter is ignored: the child path filters.
+        """
+        params: Params = {
+            "_limit": _ALL if search or pipeline else limit,
+            "_offset": 0 if search or pipeline else offset,
+        }
+        if status is not None:
+            params["status[]"] = status
+        if type is not None:
+            params["schedule_type[]"] = type
+        path = (
+            api("pipelines", pipeline_uuid(pipeline), "pipeline_schedules") if pipeline else api("pipeline_schedules")
+        )
+        reply = await self._transport.read(path, **params)
+        records = [TriggerRecord.model_validate(row) for row in root(reply, "pipeline_schedules", kind=list)]
+        total = (reply.get("metadata") or {}).get("count", offset + len(records))
+        if search or pipeline:
+            records = sorted((r for r in records if search.lower() in r.name.lower()), key=lambda record: record.id)
+            total = len(records)
+            records = records[offset : offset + limit]
+        return TriggerPage(
+            items=[TriggerRow.of(record, pipeline=not pipeline) for record in records],
+            total=total,
+            next_offset=offset + limit if total > offset + limit else None,
+            note=""
+            if records
+            else "No trigger fits."
+            if not total
+            else f"The offset is past the end: there are {total}.",
+        )
+
+    async def of_pipeline(self, pipeline: str) -> Sequence[TriggerRecord]:
+        """All triggers of one pipeline, by id."""
+        reply = await self._transport.read(api("pipelines", pipeline_uuid(pipeline), "pipeline_schedules"), _limit=_ALL)
+        records = [TriggerRecord.model_validate(row) for row in root(reply, "pipeline_schedules", kind=list)]
+        return sorted(records, key=lambda record: record.id)
+
+    async def record(self, trigger: int) -> TriggerRecord:
+        """Raises MageNotFound."""
+        try:
+            reply = await self._transport.read(api("pipeline_schedules", trigger))
+        except MageNotFound:
+            label = self._transport.cluster.label
+            raise MageNotFound(
+                f"No trigger {trigger} on {label}.", next_step="list_triggers shows the ids there are."
+            ) from None
+        return TriggerRecord.model_validate(root(reply, "pipeline_schedule"))
+
+    async def find(self, trigger: str, *, pipeline: str = "") -> TriggerRecord:
+        """A trigger by id or by name, of one pipeline where it is given.
+
+        Raises MageNotFound with the nearest names, MageInvalid where the name is not unique or the pipeline another.
+        """
+        if trigger.isascii() and trigger.isdigit():
+            record = await self.record(int(trigger))
+            if pipeline and record.pipeline_uuid != pipeline:
+                raise MageInvalid(
+                    f"Trigger {trigger} belongs to pipeline {record.pipeline_uuid!r}, not to {pipeline!r}.",
+                    next_step=f"list_triggers(pipeline={pipeline!r}) shows its own.",
+                )
+            return record
+        records = await (self.of_pipeline(pipeline) if pipeline else self._all())
+        named = [record for record in records if record.name == trigger]
+        if len(named) > 1:
+            ids = ", ".join(f"{record.id} ({record.pipeline_uuid})" for record in named[:10])
+            raise MageInvalid(f"{len(named)} triggers are named {trigger!r}.", next_step=f"Name one by its id: {ids}.")
+        if named:
+            return named[0]
+        where = f"of pipeline {pipeline!r}" if pipeline else f"on {self._transport.cluster.label}"
+        raise MageNotFound(
+            f"No trigger {one_line(trigger, 60)!r} {where}.",
+            next_step=did_you_mean(trigger, (record.name for record in records), where=where),
+        )
+
+    async def _all(self) -> Sequence[TriggerRecord]:
+        reply = await self._transport.read(api("pipeline_schedules"), _limit=_ALL)
+        return [TriggerRecord.model_validate(row) for row in root(reply, "pipeline_schedules", kind=list)]
+
+
+def is_ours(record: TriggerRecord) -> bool:
+    return record.name == OURS and record.schedule_type == OURS_TYPE
+
+
+def without_ours(records: Sequence[TriggerRecord]) -> list[TriggerRecord]:
+    """What a person would count as the pipeline's triggers."""
+    return [record for record in records if not is_ours(record)]

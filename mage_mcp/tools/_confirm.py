@@ -1,0 +1,91 @@
+"""How a destroy tool gets a person's yes: asked where the client can ask, by preview and code where it cannot."""
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Literal
+
+from mcp.server.mcpserver import (
+    AcceptedElicitation,
+    CancelledElicitation,
+    Context,
+    DeclinedElicitation,
+    Elicit,
+)
+from pydantic import BaseModel, Field
+
+from mage_mcp.client.deadline import current_deadline
+from mage_mcp.errors import MageRefused
+from mage_mcp.tools._deps import App
+
+__all__ = ["Agreement", "Consent", "Plan", "Verdict", "ask", "judge"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a call would do, worked out by reading only.
+
+    `acts` are sentences that do not change while the world stays the same (ids sorted, nothing that ticks): they are
+    what a person is asked about, and what is compared before acting. No acts: nothing would be lost, nobody is asked.
+    """
+
+    question: str = ""
+    acts: tuple[str, ...] = ()
+
+    @property
+    def harmless(self) -> bool:
+        return not self.acts
+
+
+class Agreement(BaseModel):
+    agree: bool = Field(description="Go ahead?")
+
+
+Consent = AcceptedElicitation[Agreement] | DeclinedElicitation | CancelledElicitation
+
+
+class Verdict(Enum):
+    ACT = auto()
+    PREVIEW = auto()
+    DECLINED = auto()
+    CANCELLED = auto()
+
+
+def can_ask(ctx: Context[App]) -> bool:
+    """The SDK's own rule: form elicitation, which a bare `elicitation: {}` means too."""
+    capabilities = ctx.client_capabilities
+    elicitation = capabilities.elicitation if capabilities else None
+    return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+
+
+def ask(plan: Plan, ctx: Context[App]) -> Agreement | Elicit[Agreement]:
+    """The resolver's part: a question, or a placeholder that `judge` looks behind.
+
+    Raises MageRefused under MAGE_CONFIRM=person where no person can be asked.
+    """
+    mode: Literal["ask", "person", "never"] = ctx.request_context.lifespan_context.settings.confirm
+    if plan.harmless or mode == "never":
+        return Agreement(agree=True)
+    if can_ask(ctx):
+        if deadline := current_deadline():
+            deadline.pause()
+        return Elicit("\n".join((plan.question, *(f"- {act}" for act in plan.acts))), Agreement)
+    if mode == "person":
+        raise MageRefused(
+            "This needs a person's yes, and this client cannot ask one; nothing was changed.",
+            next_step="Do it in Mage's own UI, or use a client that supports elicitation.",
+        )
+    return Agreement(agree=False)
+
+
+def judge(plan: Plan, consent: Consent, ctx: Context[App], *, code: str, bound: dict[str, Any]) -> Verdict:
+    """Whether to act. `bound` is what a code must have been made for."""
+    if deadline := current_deadline():
+        deadline.resume()
+    app = ctx.request_context.lifespan_context
+    if plan.harmless or app.settings.confirm == "never":
+        return Verdict.ACT
+    if not can_ask(ctx):
+        return Verdict.ACT if code and app.seal.opens(code, bound) else Verdict.PREVIEW
+    if isinstance(consent, AcceptedElicitation):
+        return Verdict.ACT if consent.data.agree else Verdict.DECLINED
+    return Verdict.CANCELLED if isinstance(consent, CancelledElicitation) else Verdict.DECLINED
