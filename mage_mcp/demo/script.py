@@ -190,7 +190,7 @@ HISTORY: tuple[Past, ...] = (
     Past("slow_api", 2 * DAY),
     Past("slow_api", DAY),
     Past("flaky_api", 5 * HOUR),
-    Past("crash_api", 3.5 * HOUR),
+    Past("crash_api", 2.25 * HOUR),
     Past("customer_api", DAY + 6 * HOUR),
     Past("customer_api", 6 * HOUR),
     Past("nested_api", 4 * HOUR),

@@ -50,24 +50,27 @@ _REQUEST: tuple[Frame, ...] = (
 )
 
 
-def _render(frame: Frame) -> str:
+def _place(frame: Frame) -> str:
     path, line, function, text = frame
-    shown = f'  File "{path}", line {line}, in {function}\n'
-    if not text:
-        return shown
-    shown += f"    {text}\n"
+    place = f'  File "{path}", line {line}, in {function}\n'
+    return f"{place}    {text}\n" if text else place
+
+
+def _render(frame: Frame) -> str:
+    """A frame of a traceback, with carets under the call."""
+    shown, text = _place(frame), frame[3]
     _, _, called = text.rpartition("= ") if " = " in text else text.rpartition("return ")
     if "(" in called:
         shown += " " * (4 + len(text) - len(called)) + "^" * len(called) + "\n"
     return shown
 
 
-def _mage(frames: Sequence[Frame]) -> list[str]:
-    return [_render((f"{SITE_PACKAGES}/{path}", line, function, text)) for path, line, function, text in frames]
+def _mage(frames: Sequence[Frame]) -> list[Frame]:
+    return [(f"{SITE_PACKAGES}/{path}", line, function, text) for path, line, function, text in frames]
 
 
 def _stack(lines: int) -> tuple[str, ...]:
-    process = _mage(_PROCESS)
+    process = [_place(frame) for frame in _mage(_PROCESS)]
     return tuple((process * (lines // len(process) + 1))[:lines])
 
 
@@ -95,13 +98,14 @@ class Raised:
             before = f"{_HEAD}{own}{self.cause.type}: {self.cause.text}\n"
             before += "\nThe above exception was the direct cause of the following exception:\n\n"
         around = _mage(_AROUND_A_BLOCK[_WITHIN_THE_RETRY if attempt else 0 :])
-        frames = "".join([*around, *(_render(frame) for frame in self.frames)])
+        frames = "".join(_render(frame) for frame in (*around, *self.frames))
         return f"{before}{_HEAD}{frames}{self.type}: {self.text}\n"
 
 
 def server_traceback(kind: str, exception: str) -> str:
     """What an uncaught error of the server carries as its `message`, kilobytes of no use to anybody."""
-    return f"{_HEAD}{''.join(_mage(_REQUEST * 4))}{kind}: {exception}\n"
+    frames = "".join(_render(frame) for frame in _mage(_REQUEST * 2))
+    return f"{_HEAD}{frames}{kind}: {exception}\n"
 
 
 def raised_in(source: str, kind: str, text: str, *places: tuple[str, str], cause: Raised | None = None) -> Raised:
