@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import anyio
 
@@ -13,10 +14,11 @@ CALL_BUDGET_S = 50.0
 
 @dataclass(frozen=True)
 class Clock:
-    """Where time comes from, so that tests can make it pass. Both in seconds."""
+    """Where time comes from, so that tests can make it pass: seconds that only grow, and the time of day."""
 
     now: Callable[[], float] = anyio.current_time
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    utc: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 class Deadline:

@@ -10,11 +10,11 @@ from mage_mcp.text import MASK, one_line, shorten, show
 LONGEST_MESSAGE = 500
 LONGEST_SHORT = 120
 _TAIL = 160  # of a long message: what drivers and tools name last is often the reason
-_LONGEST_READ = 200_000
+_LONGEST_READ = 8_000  # of a message, before it is cleaned; its ends are enough
 _CONTEXT_LINES = 3
 _LONGEST_CODE_LINE = 160
 
-_INSTALLED = re.compile(r"[^\s\"'(<>]*/(?:(?:site|dist)-packages|lib/python\d[\d.]*)/")
+_INSTALLED = re.compile(r"(?<![^\s\"'(<>])[^\s\"'(<>]*/(?:(?:site|dist)-packages|lib/python\d[\d.]*)/")
 _HOME = re.compile(r"(?:/home|/Users|[A-Za-z]:\\Users)[/\\][^\s/\\\"']+[/\\]")
 _SQLALCHEMY = re.compile(r"\s*\[SQL: .*\Z", re.DOTALL)
 _PANDAS_SQL = "Execution failed on sql"
@@ -69,7 +69,7 @@ def cause_key(error: ShortError, block: str = "") -> str:
         is_name = value.isidentifier() and not any(char.isdigit() for char in value)
         return found[0] if is_name and error.type in _NAMED_IN_CODE else "'…'"
 
-    text = _QUOTED.sub(quoted, " ".join(error.message.split()))
+    text = _QUOTED.sub(quoted, " ".join(error.message[:LONGEST_MESSAGE].split()))
     for pattern, stands_for in ((_PATH, "‹path›"), (_HEX, "#"), (_NUMBER, "#")):
         text = pattern.sub(stands_for, text)
     return shorten(" ".join(part for part in (block.partition(":")[0], error.type, text) if part), 2 * LONGEST_SHORT)
@@ -77,8 +77,9 @@ def cause_key(error: ShortError, block: str = "") -> str:
 
 def tidy(text: str, *, repo_path: str = "", cause: str = "") -> str:
     """A message to pass on. `cause` is the text of the error it wraps, which tells where quoted SQL ends."""
-    text = show(_ends(text, _LONGEST_READ)).strip()
-    text = _without_sql(text, show(cause))
+    # A key is masked as a whole: where only its end were left, nothing would tell that it is one.
+    text = show(_ends(_KEY_BLOCK.sub(MASK, text), _LONGEST_READ)).strip()
+    text = _without_sql(text, show(cause[:_LONGEST_READ]))
     return _ends(_without_paths(text, repo_path), LONGEST_MESSAGE)
 
 

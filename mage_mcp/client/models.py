@@ -8,16 +8,16 @@ from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 
 class Answer(BaseModel):
-    """A model that is shown. Fields that are None or empty and have a default are left out by `lean()`."""
+    """A model that is shown. Optional fields that say nothing (their default, or empty) are left out by `lean()`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     def lean(self) -> dict[str, Any]:
-        """The answer as JSON values, without nulls and without empty optional texts, lists and objects."""
+        """The answer as JSON values, without nulls and without optional fields that say nothing."""
         out: dict[str, Any] = {}
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
-            if not field.is_required() and (value is None or value in ("", [], {}, ())):
+            if not field.is_required() and value == field.default:
                 continue
             out[name] = _lean(value)
         return out

@@ -3,6 +3,10 @@
 import difflib
 from collections.abc import Iterable
 
+from mage_mcp.client.paths import api
+from mage_mcp.client.replies import root
+from mage_mcp.client.transport import Transport
+from mage_mcp.errors import MageNotFound
 from mage_mcp.text import one_line
 
 _SHOWN = 5
@@ -20,3 +24,17 @@ def did_you_mean(word: str, known: Iterable[str], *, where: str) -> str:
         return f"Did you mean {' or '.join(repr(one_line(name, 80)) for name in near)}?"
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"There are: {', '.join(one_line(name, 80) for name in names[:_SHOWN])}{more}."
+
+
+async def pipeline_uuids(transport: Transport) -> set[str]:
+    """Every pipeline of the cluster: one request, made only to name the nearest."""
+    return {str(row["uuid"]) for row in root(await transport.read(api("pipelines")), "pipelines", kind=list)}
+
+
+async def unknown_pipeline(transport: Transport, uuid: str) -> MageNotFound:
+    """The error for a pipeline that does not exist, with the nearest names."""
+    label = transport.cluster.label
+    return MageNotFound(
+        f"No pipeline {one_line(uuid, 80)!r} on {label}.",
+        next_step=did_you_mean(uuid, await pipeline_uuids(transport), where=f"on {label}"),
+    )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from mage_mcp.client.models import Answer, Message, Page, Untrusted, UtcTime
-from mage_mcp.client.near import did_you_mean
+from mage_mcp.client.near import did_you_mean, pipeline_uuids, unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.records import BlockRecord, PipelineRecord, RunRecord, TriggerRecord
 from mage_mcp.client.replies import root
@@ -34,7 +34,7 @@ class PipelineRow(Answer):
     description: Message = ""
     tags: list[str] = []
     blocks: int = Field(description="Number of blocks.")
-    triggers: int = Field(default=0, description="Number of triggers.")
+    triggers: int = Field(description="Number of triggers.")
     active_triggers: int = 0
 
 
@@ -110,35 +110,29 @@ class Pipelines:
         Raises MageNotFound with the nearest names.
         """
         # Unlike a task group, gather raises the first error itself, which is what the caller shows.
-        record, triggers, runs = await asyncio.gather(
-            self.record(pipeline), self._triggers.of_pipeline(pipeline), self._latest_runs(pipeline)
-        )
+        try:
+            record, triggers, runs = await asyncio.gather(
+                self._read(pipeline), self._triggers.of_pipeline(pipeline), self._latest_runs(pipeline)
+            )
+        except MageNotFound:
+            raise await unknown_pipeline(self._transport, pipeline) from None
         return _detail(record, without_ours(triggers), runs)
 
-    async def record(self, pipeline: str, *, content: bool = False) -> PipelineRecord:
-        """Mage's own record, with variables; block sources only with `content`.
+    async def record(self, pipeline: str) -> PipelineRecord:
+        """Mage's own record, with variables, without block sources.
 
         Raises MageNotFound with the nearest names, found by one more request.
         """
         try:
-            reply = await self._transport.read(
-                api("pipelines", pipeline_uuid(pipeline)), includes_content=content, includes_outputs=False
-            )
+            return await self._read(pipeline)
         except MageNotFound:
-            raise await self.unknown(pipeline) from None
-        return PipelineRecord.model_validate(root(reply, "pipeline"))
+            raise await unknown_pipeline(self._transport, pipeline) from None
 
-    async def unknown(self, pipeline: str) -> MageNotFound:
-        """The error for a pipeline that does not exist."""
-        label = self._transport.cluster.label
-        return MageNotFound(
-            f"No pipeline {one_line(pipeline, 80)!r} on {label}.",
-            next_step=did_you_mean(pipeline, await self.uuids(), where=f"on {label}"),
+    async def _read(self, pipeline: str) -> PipelineRecord:
+        reply = await self._transport.read(
+            api("pipelines", pipeline_uuid(pipeline)), includes_content=False, includes_outputs=False
         )
-
-    async def uuids(self) -> set[str]:
-        reply = await self._transport.read(api("pipelines"))
-        return {str(row["uuid"]) for row in root(reply, "pipelines", kind=list)}
+        return PipelineRecord.model_validate(root(reply, "pipeline"))
 
     async def _latest_runs(self, pipeline: str) -> Sequence[RunRecord]:
         reply = await self._transport.read(
@@ -155,7 +149,7 @@ class Pipelines:
             if tag not in names:
                 return f"No pipeline has the tag {one_line(tag, 60)!r}. {did_you_mean(tag, names, where='in use')}"
         if search:
-            near = did_you_mean(search, await self.uuids(), where=f"on {self._transport.cluster.label}")
+            near = did_you_mean(search, await pipeline_uuids(self._transport), where=f"on {self._transport.cluster.label}")
             return f"No pipeline's uuid contains {one_line(search, 60)!r}, with these filters. {near}"
         return "No pipeline fits these filters."
 

@@ -13,6 +13,7 @@ from mage_mcp.text import one_line
 
 _AGE = re.compile(r"(\d+)\s*(s|m|min|h|d|w)", re.IGNORECASE)
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_GOES_ON = frozenset({*UNFINISHED, "queued"})
 _NO_BLOCK_FAILED = "no block failed; get_run says why"
 
 
@@ -59,11 +60,11 @@ def ended_at(record: RunRecord) -> datetime | None:
 
 
 def duration_s(record: RunRecord | BlockRunRecord, now: datetime | None = None) -> float | None:
-    """Seconds from start to end; to `now` for what has not ended, where given."""
-    end = ended_at(record) if isinstance(record, RunRecord) else record.completed_at
-    if record.started_at is None or (end or now) is None:
+    """Seconds from start to end; to `now`, where given, for what goes on."""
+    end = now if record.status in _GOES_ON else record.completed_at or record.updated_at
+    if record.started_at is None or end is None:
         return None
-    return round(max(0.0, ((end or now) - record.started_at).total_seconds()), 1)  # type: ignore[operator]
+    return round(max(0.0, (end - record.started_at).total_seconds()), 1)
 
 
 def parse_moment(text: str, *, name: str, now: datetime) -> int:

@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from mage_mcp.client.models import Answer, Page, UtcTime
-from mage_mcp.client.near import did_you_mean
+from mage_mcp.client.near import did_you_mean, unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.records import TriggerRecord
 from mage_mcp.client.replies import root
@@ -96,7 +96,10 @@ class Triggers:
         path = (
             api("pipelines", pipeline_uuid(pipeline), "pipeline_schedules") if pipeline else api("pipeline_schedules")
         )
-        reply = await self._transport.read(path, **params)
+        try:
+            reply = await self._transport.read(path, **params)
+        except MageNotFound:
+            raise await unknown_pipeline(self._transport, pipeline) from None
         records = [TriggerRecord.model_validate(row) for row in root(reply, "pipeline_schedules", kind=list)]
         total = (reply.get("metadata") or {}).get("count", offset + len(records))
         if search or pipeline:
@@ -115,7 +118,7 @@ class Triggers:
         )
 
     async def of_pipeline(self, pipeline: str) -> Sequence[TriggerRecord]:
-        """All triggers of one pipeline, by id."""
+        """All triggers of one pipeline, by id. Raises MageNotFound without near names, which callers add."""
         reply = await self._transport.read(api("pipelines", pipeline_uuid(pipeline), "pipeline_schedules"), _limit=_ALL)
         records = [TriggerRecord.model_validate(row) for row in root(reply, "pipeline_schedules", kind=list)]
         return sorted(records, key=lambda record: record.id)
@@ -144,7 +147,10 @@ class Triggers:
                     next_step=f"list_triggers(pipeline={pipeline!r}) shows its own.",
                 )
             return record
-        records = await (self.of_pipeline(pipeline) if pipeline else self._all())
+        try:
+            records = await (self.of_pipeline(pipeline) if pipeline else self._all())
+        except MageNotFound:
+            raise await unknown_pipeline(self._transport, pipeline) from None
         named = [record for record in records if record.name == trigger]
         if len(named) > 1:
             ids = ", ".join(f"{record.id} ({record.pipeline_uuid})" for record in named[:10])

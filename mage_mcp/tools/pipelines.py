@@ -6,7 +6,7 @@ from pydantic import Field
 
 from mage_mcp.client.pipelines import PipelineDetail, PipelinePage, PipelineStatus, PipelineType
 from mage_mcp.client.runs.reporting import RunReport
-from mage_mcp.tools._args import Limit, Offset, PipelineUuid, WaitS
+from mage_mcp.tools._args import IdAsText, Limit, Offset, PipelineUuid, WaitS
 from mage_mcp.tools._deps import Mage, Progress
 from mage_mcp.tools._toolset import Toolset
 
@@ -41,7 +41,7 @@ async def trigger_pipeline(
     variables: Annotated[
         dict[str, Any] | None, Field(description="Run variables; they override the pipeline's.")
     ] = None,
-    trigger: Annotated[str, Field(description="Id or name of an active trigger to run through.")] = "",
+    trigger: Annotated[str, IdAsText, Field(description="Id or name of an active trigger to run through.")] = "",
     execution_date: Annotated[str, Field(description="ISO date or time the run is for, UTC.")] = "",
     wait_s: WaitS = 0,
 ) -> RunReport:

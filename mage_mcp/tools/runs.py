@@ -2,14 +2,14 @@
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from mage_mcp.client.logs import Level, LogPage
 from mage_mcp.client.outputs import BlockOutput
 from mage_mcp.client.runs.changing import Cancelled, Retried
 from mage_mcp.client.runs.reading import GroupBy, RunPage, RunStatus
 from mage_mcp.client.runs.reporting import RunReport
-from mage_mcp.tools._args import InPipeline, Limit, Offset, RunRef, TriggerRef, WaitS, as_text
+from mage_mcp.tools._args import IdAsText, InPipeline, Limit, Offset, RunRef, TriggerRef, WaitS
 from mage_mcp.tools._confirm import Plan
 from mage_mcp.tools._deps import Mage, Progress
 from mage_mcp.tools._toolset import Toolset
@@ -51,7 +51,7 @@ async def list_runs(
 async def get_run(
     mage: Mage,
     progress: Progress,
-    run: Annotated[str, BeforeValidator(as_text), Field(description="Run id, or a link to it from Mage's UI.")] = "",
+    run: Annotated[str, IdAsText, Field(description="Run id, or a link to it from Mage's UI.")] = "",
     pipeline: Annotated[str, Field(description="Instead of run: its latest run.")] = "",
     status: Annotated[RunStatus | None, Field(description="With pipeline: its latest run in this state.")] = None,
     wait_s: WaitS = 0,
@@ -82,7 +82,7 @@ async def get_run_logs(
 async def get_block_output(
     mage: Mage,
     block: Annotated[str, Field(description="Block uuid.", min_length=1)],
-    run: Annotated[str, BeforeValidator(as_text), Field(description="Run id or link.")] = "",
+    run: Annotated[str, IdAsText, Field(description="Run id or link.")] = "",
     pipeline: Annotated[str, Field(description="Instead of run: its latest completed run.")] = "",
     rows: Annotated[int, Field(description="Most rows.", ge=1, le=100)] = 10,
 ) -> BlockOutput:

@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -165,7 +164,7 @@ class RunReader:
 
     async def _query(self, *, pipeline: str, trigger: str, since: str, until: str) -> tuple[str, Params]:
         params = _params(pipeline=pipeline_uuid(pipeline) if pipeline else "")
-        now = datetime.now(UTC)
+        now = self._transport.clock.utc()
         if since:
             params["start_timestamp"] = parse_moment(since, name="since", now=now)
         if until:
@@ -209,7 +208,7 @@ class RunReader:
 
 
 def _params(*, pipeline: str = "", status: str | None = None) -> Params:
-    params: Params = {"order_by[]": "created_at desc", "disable_retries_grouping": True}
+    params: Params = {"order_by[]": "id desc", "disable_retries_grouping": True}
     if pipeline:
         params["pipeline_uuid"] = pipeline
     if status is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -25,6 +25,7 @@ Report = Callable[[float, float, str], Awaitable[None]]
 _OTHERS = 8
 _MOST_BLOCKS = 30
 _MOST_VARIABLES = 15
+_SAME_TIME_S = 300
 _MAGES_OWN = frozenset({"execution_partition"})
 
 
@@ -39,6 +40,7 @@ class RunReport(Answer):
     pipeline: str
     status: str
     trigger: str = ""
+    execution_date: UtcTime | None = Field(default=None, description="Where it differs from the start.")
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
     duration_s: float | None = None
@@ -76,7 +78,7 @@ class RunReporter(RunReader):
 
     async def explain(self, record: RunRecord) -> RunReport:
         """The report on a run as it is now."""
-        now = datetime.now(UTC)
+        now = self._transport.clock.utc()
         evidence, others = await asyncio.gather(
             gather_evidence(self._transport, self._pipelines, record), self.latest(record.pipeline_uuid, limit=_OTHERS)
         )
@@ -135,6 +137,7 @@ def _report(
         pipeline=record.pipeline_uuid,
         status=record.status,
         trigger=one_line(row.pipeline_schedule_name, 60),
+        execution_date=record.execution_date if _is_for_another_time(record) else None,
         started_at=record.started_at,
         ended_at=ended_at(record),
         duration_s=duration_s(record, now),
@@ -151,6 +154,13 @@ def _report(
         next_steps=_next_steps(record, diagnosis, history),
         note=f"{cut} more blocks are not shown." if cut > 0 else "",
     )
+
+
+def _is_for_another_time(record: RunRecord) -> bool:
+    """Whether the run was made for a date of its own, such as a backfill's."""
+    if record.execution_date is None or record.created_at is None:
+        return False
+    return abs((record.created_at - record.execution_date).total_seconds()) > _SAME_TIME_S
 
 
 def _next_steps(record: RunRecord, diagnosis: Diagnosis, history: History) -> list[str]:

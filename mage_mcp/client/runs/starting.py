@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 
+from mage_mcp.client.near import unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.records import RunRecord, TriggerRecord
@@ -30,7 +31,7 @@ NONCE = "mage_mcp_request"
 
 _LOOKS = (0.0, 1.0, 2.0, 4.0)
 """Seconds to wait before each look for a run whose answer was lost."""
-_LATEST_20: Params = {"_limit": 20, "order_by[]": "created_at desc", "disable_retries_grouping": True}
+_LATEST_20: Params = {"_limit": 20, "order_by[]": "id desc", "disable_retries_grouping": True}
 _LONGEST_VARIABLES = 50_000
 
 
@@ -84,7 +85,7 @@ class RunStarter(RunReporter):
         try:
             known = await self._triggers.of_pipeline(pipeline_uuid(pipeline))
         except MageNotFound:
-            raise await self._pipelines.unknown(pipeline) from None
+            raise await unknown_pipeline(self._transport, pipeline) from None
         if trigger:
             return _awake(await self._triggers.find(trigger, pipeline=pipeline)), False
         if ours := [record for record in known if is_ours(record)]:

@@ -1,0 +1,132 @@
+"""Two Mages and two protocol eras behind one fixture, so that one source of tests holds them all."""
+
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import stamina
+from mcp import Client, StdioServerParameters
+
+from mage_mcp.client import Clock, Cluster, Mage
+from mage_mcp.demo.app import create_app
+from mage_mcp.demo.world import World
+from mage_mcp.server import build_server
+from mage_mcp.settings import Settings
+from tests.host import Host, Person
+from tests.lab.mage import RealMage
+
+pytest_plugins = ["tests.lab.plugin"]
+
+URL = "http://mage.test"
+ERAS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_waits_between_retries() -> Iterator[None]:
+    stamina.set_testing(True, attempts=3, cap=True)
+    yield
+    stamina.set_testing(False)
+
+
+@pytest.fixture
+def world() -> World:
+    """A fresh simulated Mage with its history."""
+    return World()
+
+
+def clock_of(world: World) -> Clock:
+    """Waiting makes the world's time pass, and nobody waits."""
+    began = world.clock.now()
+
+    async def sleep(seconds: float) -> None:
+        world.clock.advance(seconds)
+
+    return Clock(now=lambda: (world.clock.now() - began).total_seconds(), sleep=sleep, utc=world.clock.now)
+
+
+def mage_of(world: World, **cluster: object) -> Mage:
+    """A client of the simulated Mage, in process."""
+    wire = httpx.ASGITransport(app=create_app(world))
+    return Mage(Cluster(url=URL, **cluster), wire=wire, clock=clock_of(world))
+
+
+@pytest.fixture
+async def mage(world: World) -> AsyncIterator[Mage]:
+    async with mage_of(world) as client:
+        yield client
+
+
+@pytest.fixture(params=list(ERAS))
+def era(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@asynccontextmanager
+async def demo_host(world: World, mode: str) -> AsyncIterator[Host]:
+    """A host with a person at it, connected in process to a server over the simulated Mage."""
+    person = Person()
+    server = build_server(Settings(), mage=mage_of(world))
+    async with Client(server, mode=mode, elicitation_callback=person) as client:
+        assert client.protocol_version == ERAS[mode]
+        yield Host(client, person, world=world)
+
+
+@asynccontextmanager
+async def stdio_host(mode: str, **environment: str) -> AsyncIterator[Host]:
+    """The same over a real subprocess, as an MCP client's configuration launches it."""
+    person = Person()
+    command = StdioServerParameters(command=sys.executable, args=["-m", "mage_mcp"], env=environment)
+    async with Client(command, mode=mode, elicitation_callback=person) as client:
+        assert client.protocol_version == ERAS[mode]
+        yield Host(client, person)
+
+
+@pytest.fixture
+async def demo(world: World, era: str) -> AsyncIterator[Host]:
+    async with demo_host(world, era) as host:
+        yield host
+
+
+@pytest.fixture
+async def demo_auto(world: World) -> AsyncIterator[Host]:
+    async with demo_host(world, "auto") as host:
+        yield host
+
+
+@pytest.fixture
+async def demo_legacy(world: World) -> AsyncIterator[Host]:
+    async with demo_host(world, "legacy") as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+async def real_auto(real_mage: RealMage) -> AsyncIterator[Host]:
+    async with stdio_host("auto", MAGE_URL=real_mage.url) as host:
+        yield host
+
+
+@pytest.fixture(scope="session")
+async def real_legacy(real_mage: RealMage) -> AsyncIterator[Host]:
+    async with stdio_host("legacy", MAGE_URL=real_mage.url) as host:
+        yield host
+
+
+@pytest.fixture(
+    params=[
+        "demo-auto",
+        "demo-legacy",
+        pytest.param("real-auto", marks=pytest.mark.real),
+        pytest.param("real-legacy", marks=pytest.mark.real),
+    ]
+)
+def host(request: pytest.FixtureRequest) -> Host:
+    """The same host over both Mages and both eras. The real one is spoken to through a real stdio subprocess."""
+    which, _, mode = request.param.partition("-")
+    return request.getfixturevalue(f"demo_{mode}" if which == "demo" else f"real_{mode}")

@@ -1,0 +1,137 @@
+"""The tools that look at pipelines and run them, over both Mages and both protocol eras."""
+
+import pytest
+
+from tests.host import Host
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_list_pipelines_gives_a_page_and_says_how_to_go_on(host: Host):
+    page = (await host.call("list_pipelines", limit=5)).data
+    assert len(page["items"]) == 5
+    assert page["total"] > 50
+    assert page["next_offset"] == 5
+    rest = (await host.call("list_pipelines", limit=100, offset=5)).data
+    assert len(rest["items"]) == page["total"] - 5
+    assert "next_offset" not in rest
+
+
+async def test_list_pipelines_filters_by_part_of_the_uuid_tag_type_and_trigger_state(host: Host):
+    sales = (await host.call("list_pipelines", search="sales")).data["items"]
+    assert [row["pipeline"] for row in sales] == ["sales_daily"]
+    assert sales[0] | {"blocks": 3, "triggers": 3, "active_triggers": 2, "tags": ["finance", "daily"]} == sales[0]
+    finance = (await host.call("list_pipelines", tag="finance")).data["items"]
+    assert {row["pipeline"] for row in finance} == {"sales_daily", "orders_refresh"}
+    paused = (await host.call("list_pipelines", status="inactive", limit=100)).data["items"]
+    assert "paused_reports" in {row["pipeline"] for row in paused}
+    none = (await host.call("list_pipelines", status="no_triggers", limit=100)).data["items"]
+    assert "new_pipeline" in {row["pipeline"] for row in none}
+
+
+async def test_an_empty_list_of_pipelines_says_why(host: Host):
+    assert "Did you mean 'sales_daily'" in (await host.call("list_pipelines", search="sales_dayly")).data["note"]
+    assert "Did you mean 'finance'" in (await host.call("list_pipelines", tag="finanse")).data["note"]
+    assert "past the end" in (await host.call("list_pipelines", offset=5000)).data["note"]
+
+
+async def test_get_pipeline_shows_blocks_in_order_triggers_and_masked_variables(host: Host):
+    answer = await host.call("get_pipeline", pipeline="customer_360")
+    blocks = [row["block"] for row in answer.data["blocks"]]
+    assert blocks.index("clean_users") < blocks.index("join_profiles") < blocks.index("export_profiles")
+    answer = await host.call("get_pipeline", pipeline="sales_daily")
+    assert (
+        answer.data["variables"] | {"region": "emea", "row_count": 5, "db_password": "•••"} == answer.data["variables"]
+    )
+    assert "not-shown" not in answer.text
+    assert {row["name"] for row in answer.data["triggers"]} == {"sales_api", "sales_yearly", "sales_hourly"}
+    assert answer.data["latest_runs"][0]["status"] in {"completed", "running", "initial"}
+
+
+async def test_get_pipeline_that_never_ran_says_so(host: Host):
+    note = (await host.call("get_pipeline", pipeline="new_pipeline")).data["note"]
+    assert "never ran" in note
+    assert "no trigger" in note
+
+
+async def test_an_unknown_pipeline_is_told_with_the_nearest_names(host: Host):
+    for tool in ("get_pipeline", "trigger_pipeline", "get_run"):
+        assert "Did you mean 'sales_daily'?" in await host.refused(tool, pipeline="sales_dialy")
+    assert "Did you mean 'sales_daily'?" in await host.refused("list_runs", pipeline="sales_dialy")
+    assert "Did you mean 'sales_daily'?" in await host.refused("list_triggers", pipeline="sales_dialy")
+
+
+async def test_trigger_pipeline_makes_exactly_one_run_with_its_variables_and_waits(host: Host):
+    before = (await host.call("list_runs", pipeline="sales_daily", limit=1)).data["total"]
+    seen: list[tuple[float, str]] = []
+
+    async def progress(done: float, total: float | None, message: str | None) -> None:
+        seen.append((done, message or ""))
+
+    answer = await host.try_call(
+        "trigger_pipeline", progress, pipeline="sales_daily", variables={"region": "apac", "row_count": 2}, wait_s=45
+    )
+    run = answer.data
+    assert run["status"] == "completed", answer.text
+    assert run["variables"] | {"region": "apac", "row_count": 2} == run["variables"]
+    assert seen
+    assert [done for done, _ in seen] == sorted({done for done, _ in seen})
+    assert any("blocks done" in message for _, message in seen)
+    assert (await host.call("list_runs", pipeline="sales_daily", limit=1)).data["total"] == before + 1
+    log = (await host.call("get_run_logs", run=run["run"], block="export_orders", search="region")).data["log"]
+    assert "apac" in log
+    output = (await host.call("get_block_output", run=run["run"], block="load_orders")).data["outputs"][0]
+    assert output["total_rows"] == 2
+    assert output["rows"][0][1] == "apac"
+
+
+async def test_trigger_pipeline_keeps_to_one_trigger_of_its_own(host: Host):
+    first = (await host.call("trigger_pipeline", pipeline="new_pipeline", wait_s=45)).data
+    second = (await host.call("trigger_pipeline", pipeline="new_pipeline", wait_s=45)).data
+    assert first["run"] != second["run"]
+    assert "note" not in second
+    ours = (await host.call("list_triggers", pipeline="new_pipeline")).data["items"]
+    assert [(row["name"], row["type"], row["status"]) for row in ours] == [("mage-mcp", "event", "active")]
+    assert "triggers" not in (await host.call("get_pipeline", pipeline="new_pipeline")).data
+    (row,) = (await host.call("list_pipelines", search="new_pipeline")).data["items"]
+    assert row["triggers"] == 0
+
+
+async def test_trigger_pipeline_through_a_named_trigger(host: Host):
+    run = (await host.call("trigger_pipeline", pipeline="sales_daily", trigger="sales_api", wait_s=45)).data
+    assert run["trigger"] == "sales_api"
+
+
+async def test_trigger_pipeline_never_wakes_an_inactive_trigger(host: Host):
+    sentence = await host.refused("trigger_pipeline", pipeline="paused_reports", trigger="reports_daily")
+    assert "inactive" in sentence
+    assert "Nothing was started" in sentence
+    assert (await host.call("list_runs", pipeline="paused_reports")).data["total"] == 0
+
+
+async def test_trigger_pipeline_refuses_a_trigger_of_another_pipeline(host: Host):
+    other = (await host.call("list_triggers", pipeline="orders_refresh")).data["items"][0]
+    assert "belongs to pipeline 'orders_refresh'" in await host.refused(
+        "trigger_pipeline", pipeline="sales_daily", trigger=other["trigger"]
+    )
+    assert "Did you mean 'sales_api'" in await host.refused(
+        "trigger_pipeline", pipeline="sales_daily", trigger="sales_app"
+    )
+
+
+async def test_trigger_pipeline_for_a_date_gives_each_run_microseconds_of_its_own(host: Host):
+    runs = [
+        (
+            await host.call("trigger_pipeline", pipeline="empty_pipeline", execution_date="2026-11-01T06:00:00+02:00")
+        ).data
+        for _ in range(2)
+    ]
+    assert runs[0]["run"] != runs[1]["run"]
+    dates = {run["execution_date"] for run in runs}
+    assert dates == {"2026-11-01T04:00:00Z"}
+
+
+async def test_trigger_pipeline_refuses_what_is_no_variable_or_date(host: Host):
+    assert "no variable's name" in await host.refused("trigger_pipeline", pipeline="sales_daily", variables={"a b": 1})
+    assert "mask" in await host.refused("trigger_pipeline", pipeline="sales_daily", variables={"a": "•••"})
+    assert "execution_date" in await host.refused("trigger_pipeline", pipeline="sales_daily", execution_date="today")
