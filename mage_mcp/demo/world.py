@@ -78,7 +78,7 @@ class World:
         """Tokens and when they end."""
         self.not_found = "Record not found."
         """Mage changes this text in place after a failed login, for every later 404."""
-        self._trigger_ids, self._run_ids, self._block_run_ids = count(1), count(1), count(1)
+        self._trigger_ids, self._block_run_ids = count(1), count(1)
         began = self.clock.now()
         self._fill(after(began, -BEFORE_ALL_S))
         if history:
@@ -144,7 +144,8 @@ class World:
         well: bool = False,
     ) -> Run:
         """A new run. It stays `initial` for ever while its trigger is inactive."""
-        number, at = next(self._run_ids), at or self.now
+        # SQLite gives the id of the last deleted run to the next one.
+        number, at = max(self.runs, default=0) + 1, at or self.now
         # Runs made in the same instant would share logs and outputs; the id keeps them apart.
         execution_date = execution_date or after(at, number / 1_000_000)
         settings = trigger.settings or {}
