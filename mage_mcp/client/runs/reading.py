@@ -31,7 +31,7 @@ _LINK = re.compile(r"/pipelines/(?P<pipeline>[^/?#]+)/runs/(?P<run>\d+)")
 
 
 class RunPage(Page):
-    items: list[RunRow] = []
+    items: list[RunRow]
     causes: list[Cause] = Field(default=[], description="With group_by: failures that share a cause, newest first.")
     counts: dict[str, int] = Field(default={}, description="Runs by status, for these filters.")
 
@@ -192,7 +192,7 @@ class RunReader:
         note = "Nothing failed, with these filters." if not records else ""
         if total > len(records):
             note = f"Grouped are the latest {len(records)} of {total} failed runs; narrow with since or pipeline."
-        return RunPage(causes=by_cause(records), total=total, note=note)
+        return RunPage(items=[], causes=by_cause(records), total=total, note=note)
 
     async def _why_empty(self, pipeline: str, *, total: int, status: str | None, since: str) -> str:
         if total:
