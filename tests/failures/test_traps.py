@@ -1,0 +1,333 @@
+"""Where a diagnosis is easily led astray: stale metrics, other people's errors, code that changed, texts too long."""
+
+import json
+import re
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from mage_mcp.client.diagnosis import diagnose
+from mage_mcp.client.error_texts import LONGEST_MESSAGE, short_error, tidy
+from mage_mcp.client.evidence import MOST_LOGS, Evidence, failed_block_runs, which_evidence
+from mage_mcp.client.failures import MOST_FRAMES, MOST_TESTS, Failure, failure_of
+from mage_mcp.client.findings import diagnose_completed, diagnose_running, examine
+from mage_mcp.client.log_lines import LogLine, parse_log
+from mage_mcp.client.records import BlockRecord, BlockRunRecord, RunRecord
+from tests.failures.recordings import all_evidence, recorded, run_of
+from tests.failures.sources import RATES
+
+SOURCE = "def helper(n):\n    return 1 / n\n\n\ndef transform(rows):\n    a = 1\n    return helper(len(rows) - a)\n"
+HEAD = (
+    'Traceback (most recent call last):\n  File "/opt/mage/lib/python3.11/site-packages/mage_ai/x.py", line 1, in run\n'
+)
+
+
+def only(evidence: Evidence) -> Failure:
+    (failure,) = diagnose(evidence)
+    return failure
+
+
+def changed(name: str, **fields: Any) -> RunRecord:
+    """The run of a kind with some fields of its block runs changed, by block: `block={"status": …}`."""
+    detail = json.loads(json.dumps(recorded(name)["detail"]))
+    for block_run in detail["block_runs"]:
+        block_run.update(fields.pop(block_run["block_uuid"], {}))
+    detail.update(fields)
+    return RunRecord.model_validate(detail)
+
+
+def failure(traceback: str, error: str, *, source: str | None = SOURCE, **more: Any) -> Failure:
+    block = BlockRecord(uuid="b", type="transformer", language="python", content=source)
+    evidence = Evidence(run=RunRecord(id=1), blocks={"b": block}, **more)
+    return failure_of(evidence, "b", LogLine(None, "EXCEPTION", "b", "Failed to execute block b", traceback, error))
+
+
+# ---- which record is the reason --------------------------------------------------------------------------------------
+
+
+def test_the_log_wins_over_metrics_of_an_earlier_attempt() -> None:
+    everything = all_evidence("retry_in_place")
+    (block_run,) = failed_block_runs(everything.run)
+    assert block_run.metrics.error is not None
+    assert block_run.metrics.error.error == "the first attempt fails"
+    assert only(everything).message == "the second attempt fails too"
+    assert only(everything).note == ""
+
+
+def test_without_the_block_log_the_scheduler_wins_over_the_metrics() -> None:
+    found = only(replace(all_evidence("retry_in_place"), block_logs={}))
+    assert (found.message, found.note) == ("the second attempt fails too", "")
+
+
+def test_a_log_too_big_to_fetch_leaves_the_metrics_unconfirmed() -> None:
+    found = only(replace(all_evidence("many_lines"), block_logs={}, scheduler_log=None))
+    assert found.message == "gave up after 30000 lines"
+    assert found.line == 9
+    assert "may be of an earlier attempt" in found.note
+
+
+def test_a_last_attempt_that_timed_out_is_not_told_by_the_error_of_the_first() -> None:
+    log = all_evidence("retry_exhausted").block_logs[64]
+    again = [
+        LogLine(None, "INFO", "fail_on_retry", "Start executing block with BlockExecutor.", block_run=64),
+        LogLine(None, "ERROR", "fail_on_retry", "Block fail_on_retry timed out after 3 seconds", block_run=64),
+    ]
+    found = only(replace(all_evidence("retry_exhausted"), block_logs={64: [*log, *again]}))
+    assert found.message == "Block fail_on_retry timed out after 3 seconds"
+
+
+def test_lines_of_another_run_in_the_same_file_are_not_read() -> None:
+    evidence = all_evidence("raise")
+    foreign = [replace(line, block_run=999, error="not ours", traceback="") for line in evidence.block_logs[8]]
+    found = only(replace(evidence, block_logs={8: [*evidence.block_logs[8], *foreign]}))
+    assert found.message == "2 rows, at most 1 allowed"
+
+
+def test_an_error_the_code_only_logged_is_not_the_reason() -> None:
+    evidence = all_evidence("raise")
+    logged = LogLine(None, "ERROR", "raise_error", "Block of wood not found", block_run=8)
+    found = only(replace(evidence, block_logs={8: [*evidence.block_logs[8], logged]}))
+    assert found.message == "2 rows, at most 1 allowed"
+
+
+def test_metrics_of_a_block_that_passed_are_nobodys_reason() -> None:
+    run = changed("raise", status="completed", raise_error={"status": "completed"})
+    assert examine(replace(all_evidence("raise"), run=run, block_logs={})).failures == []
+    assert [str(short_error(block_run)) for block_run in run.block_runs] == ["", "", ""]
+
+
+def test_a_timeout_before_a_retry_is_not_why_somebody_cancelled_it_afterwards() -> None:
+    evidence = all_evidence("trigger_timeout_cancelled")
+    log = list(evidence.scheduler_log or ())
+    execute = next(line for line in log if line.message.startswith("Execute PipelineRun"))
+    assert len(diagnose(replace(evidence, scheduler_log=log))) == 1
+    assert diagnose(replace(evidence, scheduler_log=[*log, execute])) == []
+
+
+def test_the_scheduler_error_of_a_block_is_not_the_reason_of_a_run_without_failed_blocks() -> None:
+    run = changed("raise", status="cancelled", raise_error={"status": "cancelled"})
+    assert diagnose(replace(all_evidence("raise"), run=run, block_logs={})) == []
+
+
+def test_a_failed_block_without_any_record_is_still_named() -> None:
+    run = changed("one_process")
+    found = only(replace(all_evidence("one_process"), run=run, block_logs={}, scheduler_log=None))
+    assert (found.block, found.message) == ("raise_error", "")
+    assert "does not say why" in found.note
+
+
+def test_a_run_that_failed_as_a_whole_without_its_log_says_what_is_missing() -> None:
+    found = only(replace(all_evidence("trigger_timeout"), scheduler_log=None))
+    assert "was not read" in found.note
+
+
+# ---- which line is the user's ----------------------------------------------------------------------------------------
+
+
+def test_code_that_a_library_generated_is_no_line_of_the_block() -> None:
+    found = only(all_evidence("generated_frame"))
+    assert found.line == 15
+    assert not found.frames
+    unknown = only(replace(all_evidence("generated_frame"), blocks={}))
+    assert unknown.line == 4  # nothing to check it by
+    assert unknown.code == ""
+
+
+def test_a_file_that_no_longer_fits_gives_no_code() -> None:
+    traceback = HEAD + '  File "<string>", line 7, in transform\n  File "<string>", line 2, in helper\nE: x\n'
+    assert failure(traceback, "x").line == 2
+    assert ">   2 |     return 1 / n" in failure(traceback, "x").code
+    moved = failure(traceback, "x", source="# one\n" * 9 + SOURCE)
+    assert (moved.line, moved.code) == (2, "")
+    assert "has changed since" in moved.note
+
+
+def test_a_file_changed_after_the_start_is_shown_with_a_warning() -> None:
+    evidence = all_evidence("raise")
+    started = failed_block_runs(evidence.run)[0].started_at
+    assert started is not None
+    file = "transformers/raise_error.py"
+    later = only(replace(evidence, modified={file: started + timedelta(seconds=1)}))
+    assert later.code
+    assert "lines may not match" in later.note
+    assert only(replace(evidence, modified={file: started - timedelta(seconds=1)})).note == ""
+
+
+def test_code_run_by_exec_is_no_line_of_the_block() -> None:
+    traceback = HEAD + '  File "<string>", line 7, in transform\n  File "<string>", line 1, in <module>\nE: x\n'
+    assert failure(traceback, "x").line == 7
+    syntax = HEAD + '  File "<string>", line 7, in transform\n  File "<string>", line 1\n    a b\n      ^\nE: x\n'
+    assert failure(syntax, "x").line == 7
+
+
+def test_a_helper_is_quoted_from_its_file_only_if_the_line_is_the_same() -> None:
+    evidence = all_evidence("utils_helper")
+    assert only(evidence).code == ">   4 |     return float(row['price']) / pieces  # HERE"
+    quoted = only(replace(evidence, files={"utils/failure_rates.py": RATES}))
+    assert quoted.code.split("\n")[0] == "    1 | def rate(row):"
+    newer = only(replace(evidence, files={"utils/failure_rates.py": "\n" + RATES}))
+    assert newer.code == only(evidence).code
+
+
+def test_without_a_known_project_folder_a_helper_is_still_found_and_mage_is_not() -> None:
+    found = only(replace(all_evidence("utils_helper"), repo_path=""))
+    assert (found.file, found.line) == ("utils/failure_rates.py", 4)
+
+
+def test_a_library_within_the_project_folder_is_not_the_users_code() -> None:
+    inside = '  File "/srv/p/.venv/lib/python3.12/site-packages/lib.py", line 3, in get\n'
+    traceback = HEAD + '  File "<string>", line 2, in helper\n' + inside + "E: x\n"
+    assert failure(traceback, "x", repo_path="/srv/p").file == "transformers/b.py"
+
+
+def test_a_traceback_in_the_message_is_part_of_the_message() -> None:
+    message = 'worker said:\nTraceback (most recent call last):\n  File "<string>", line 99, in other\nKeyError: 1'
+    found = failure(HEAD + f'  File "<string>", line 7, in transform\nRuntimeError: {message}\n', message)
+    assert (found.error_type, found.line) == ("RuntimeError", 7)
+    assert found.message == message
+
+
+def test_the_block_of_a_streaming_pipeline_is_known_by_its_code() -> None:
+    evidence = all_evidence("streaming_config")
+    block = BlockRecord(uuid="b", type="transformer", language="python", content=SOURCE)
+    other = BlockRecord(uuid="c", type="data_loader", language="python", content="def load():\n    return 1\n")
+    error = LogLine(
+        None,
+        "EXCEPTION",
+        "",
+        "Failed to execute streaming pipeline x",
+        HEAD + '  File "<string>", line 7, in transform\n  File "<string>", line 2, in helper\nZeroDivisionError: d\n',
+        "d",
+    )
+    found = only(replace(evidence, scheduler_log=[error], blocks={"b": block, "c": other}))
+    assert (found.block, found.file, found.line) == ("", "transformers/b.py", 2)
+
+
+# ---- runs that go on, or ended well ----------------------------------------------------------------------------------
+
+
+def test_one_death_is_told_but_is_no_reason_to_cancel_yet() -> None:
+    evidence = all_evidence("sys_exit")
+    log = evidence.block_logs[134]
+    once, twice, thrice = (replace(evidence, block_logs={134: log[:n]}, scheduler_log=None) for n in (2, 4, 6))
+    assert diagnose_running(once) == []
+    assert [(f.times, f.next_step.startswith("Cancel")) for f in diagnose_running(twice)] == [(1, False)]
+    assert [(f.times, f.next_step.startswith("Cancel")) for f in diagnose_running(thrice)] == [(2, True)]
+
+
+def test_the_scheduler_alone_tells_of_a_loop_as_well() -> None:
+    for name in ("sys_exit", "os_exit", "killed"):
+        (finding,) = diagnose_running(replace(all_evidence(name), block_logs={}))
+        assert finding.times is not None
+        assert finding.times > 20
+
+
+def test_a_block_tried_again_after_an_error_does_not_loop() -> None:
+    evidence = all_evidence("retry_in_place")
+    run = changed("retry_in_place", status="running", fail_on_retry={"status": "running"})
+    assert diagnose_running(replace(evidence, run=run)) == []
+
+
+def test_a_streaming_pipeline_that_failed_once_does_not_loop() -> None:
+    run = changed("streaming_config", status="running")
+    assert diagnose_running(replace(all_evidence("streaming_config"), run=run)) == []
+
+
+def test_a_condition_whose_log_is_missing_is_left_open() -> None:
+    (finding,) = diagnose_completed(replace(all_evidence("condition_raises"), block_logs={}))
+    assert finding.kind == "condition_false"
+    assert "Its log tells which" in finding.text
+    assert finding.never_ran == ["guarded_step_raising", "store_rows"]
+
+
+# ---- bounds and secrets ----------------------------------------------------------------------------------------------
+
+
+def test_nothing_is_longer_than_its_bound() -> None:
+    message = "x y " * 50_000
+    steps = '  File "<string>", line 2, in helper\n  File "<string>", line 7, in transform\n' * 500
+    found = failure(HEAD + steps + f"ValueError: {message}\n", message)
+    assert len(found.message) <= LONGEST_MESSAGE
+    assert len(found.frames) == MOST_FRAMES
+    wide = failure(HEAD + '  File "<string>", line 1, in <module>\nE: x\n', "x", source="a = '" + "z" * 9_000 + "'\n")
+    assert len(wide.code) < 200
+
+
+def test_a_long_message_keeps_its_beginning_and_its_end() -> None:
+    text = tidy("first words " + "and so on " * 500 + "last words")
+    assert text.startswith("first words")
+    assert text.endswith("last words")
+
+
+def test_many_failed_blocks_are_counted_and_each_block_comes_before_its_siblings() -> None:
+    children = [BlockRunRecord(id=n, block_uuid=f"part:{n}", status="failed") for n in range(300)]
+    other = BlockRunRecord(id=300, block_uuid="other", status="failed")
+    run = RunRecord(id=1, status="failed", block_runs=[*children, other])
+    failures = diagnose(Evidence(run=run))
+    assert [failure.block for failure in failures[:3]] == ["part:0", "other", "part:1"]
+    assert len(failures) == MOST_LOGS == len(which_evidence(run).block_runs)
+    assert "296 more blocks failed" in failures[-1].note
+
+
+def test_many_failed_tests_are_cut() -> None:
+    evidence = all_evidence("test_assert")
+    log = list(evidence.block_logs[32])
+    at = next(i for i, line in enumerate(log) if line.message.startswith("FAIL: "))
+    more = [*log[: at - 1], *(log[at - 1 : at + 8] * 40), *log[at + 8 :]]
+    found = only(replace(evidence, block_logs={32: more}))
+    assert len(found.failed_tests) == MOST_TESTS
+    assert found.line == 19
+
+
+def test_secrets_are_masked_and_colours_dropped_everywhere() -> None:
+    for evidence in (all_evidence("secret_ansi"), replace(all_evidence("secret_ansi"), block_logs={})):
+        found = only(evidence)
+        assert found.message == "cannot reach postgresql://•••@host/db, tried twice"
+        assert "url = 'postgresql://•••@host/db'" in found.code
+        assert "s3cret" not in found.model_dump_json()
+    shorts = [str(short_error(block_run)) for block_run in run_of("secret_ansi").block_runs]
+    assert "ConnectionError: cannot reach postgresql://•••@host/db, tried twice" in shorts
+
+
+def test_the_middle_of_a_key_in_the_code_is_masked_and_lines_keep_their_numbers() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\n" + "MIIE0123456789abcdef\n" * 20 + "-----END PRIVATE KEY-----"
+    source = f'KEY = """{key}"""\n\n\ndef transform(rows):\n    raise E(rows)\n'
+    found = failure(HEAD + '  File "<string>", line 26, in transform\nE: x\n', "x", source=source)
+    assert found.code.split("\n")[-1] == ">  26 |     raise E(rows)"
+    middle = failure(HEAD + '  File "<string>", line 10, in <module>\nE: x\n', "x", source=source)
+    assert "MIIE" not in middle.code
+
+
+def test_a_key_in_a_long_message_leaves_no_end() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\n" + "MIIE0123456789abcdef\n" * 2_000 + "-----END PRIVATE KEY-----"
+    assert "MIIE" not in tidy("bad key: " + key)
+
+
+def test_sql_and_paths_of_the_server_are_left_out() -> None:
+    alchemy = "relation x is not there\n\n[SQL: SELECT secret_column FROM x]\n[parameters: (1,)]\n(Background: …)"
+    assert tidy(alchemy) == "relation x is not there [SQL left out]"
+    pandas = "Execution failed on sql 'SELECT a\nFROM b': no such table: b"
+    assert tidy(pandas) == "Execution failed on sql (left out): no such table: b"
+    bare = "Execution failed on sql: SELECT a\nFROM b\nCatalog Error: no such table\nunable to rollback"
+    assert tidy(bare) == "Execution failed on sql (left out): Catalog Error: no such table\nunable to rollback"
+    assert tidy("Execution failed on sql: SELECT a\nFROM b") == "Execution failed on sql (left out)"
+    assert tidy("no '/srv/p/data/in.csv'", repo_path="/srv/p") == "no 'data/in.csv'"
+    assert tidy("in /opt/x/lib/python3.11/site-packages/pandas/io.py") == "in pandas/io.py"
+    assert tidy("see /home/ada/notes.txt") == "see ~/notes.txt"
+    assert tidy("no such file: '/data/in.csv'") == "no such file: '/data/in.csv'"
+
+
+def test_a_log_that_is_cut_at_its_front_still_tells_the_reason() -> None:
+    content = recorded("raise")["block_logs"]["8"]["content"]
+    for cut in range(0, content.index('"level": "EXCEPTION"') - 200, 97):
+        found = only(replace(all_evidence("raise"), block_logs={8: parse_log(content[cut:])}))
+        assert found.message == "2 rows, at most 1 allowed"
+        assert found.note == ""
+
+
+def test_frames_of_mage_are_never_shown() -> None:
+    for name in ("unserialisable", "sql_block", "integration", "no_function"):
+        (found,) = diagnose(all_evidence(name))
+        assert found.line is None
+        assert not found.frames
+        assert not re.search(r"mage_ai|block_executor|retry_func", found.model_dump_json())
