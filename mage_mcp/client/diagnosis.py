@@ -14,7 +14,8 @@ from mage_mcp.client.failures import Failure, explained, failure_of
 from mage_mcp.client.log_lines import LogLine
 from mage_mcp.client.loops import worker_deaths
 from mage_mcp.client.records import BlockRunRecord
-from mage_mcp.client.tracebacks import fits_source, read_traceback
+from mage_mcp.client.tracebacks import read_traceback
+from mage_mcp.client.user_code import fits_source
 
 _ATTEMPT = re.compile(r"Exception thrown when attempting to run .*, attempt (?P<this>\d+) of \d+")
 _COPY = "BlockRun "

@@ -11,7 +11,8 @@ from mage_mcp.client.evidence import Evidence
 from mage_mcp.client.log_lines import LogLine
 from mage_mcp.client.models import Answer, Code, Message
 from mage_mcp.client.tracebacks import Frame as Step
-from mage_mcp.client.tracebacks import Part, Traceback, project_path, read_traceback, user_frames
+from mage_mcp.client.tracebacks import Part, Traceback, read_traceback
+from mage_mcp.client.user_code import project_path, user_frames
 from mage_mcp.text import one_line
 
 MOST_FRAMES = 5

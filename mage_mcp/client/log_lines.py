@@ -13,7 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mage_mcp.client.records import parse_time
-from mage_mcp.client.tracebacks import Frame, project_path, read_traceback, user_frames
+from mage_mcp.client.tracebacks import Frame, read_traceback
+from mage_mcp.client.user_code import project_path, user_frames
 from mage_mcp.text import one_line, shorten, show
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?) ")
