@@ -43,12 +43,11 @@ def world() -> World:
 
 def clock_of(world: World) -> Clock:
     """Waiting makes the world's time pass, and nobody waits."""
-    began = world.clock.now()
 
     async def sleep(seconds: float) -> None:
         world.clock.advance(seconds)
 
-    return Clock(now=lambda: (world.clock.now() - began).total_seconds(), sleep=sleep, utc=world.clock.now)
+    return Clock(now=lambda: world.clock.now().timestamp(), sleep=sleep, utc=world.clock.now)
 
 
 def mage_of(world: World, **cluster: object) -> Mage:

@@ -149,7 +149,9 @@ class Pipelines:
             if tag not in names:
                 return f"No pipeline has the tag {one_line(tag, 60)!r}. {did_you_mean(tag, names, where='in use')}"
         if search:
-            near = did_you_mean(search, await pipeline_uuids(self._transport), where=f"on {self._transport.cluster.label}")
+            near = did_you_mean(
+                search, await pipeline_uuids(self._transport), where=f"on {self._transport.cluster.label}"
+            )
             return f"No pipeline's uuid contains {one_line(search, 60)!r}, with these filters. {near}"
         return "No pipeline fits these filters."
 
