@@ -24,6 +24,9 @@ EMAIL, PASSWORD = "admin@admin.com", "admin"
 READY_WITHIN_S = 120.0
 HERE = Path(__file__).resolve().parent
 
+# Mage's pool of workers looks for jobs once a second, so that a run takes a second a block whatever the interval below
+# one second is (3.1 s for three blocks at 0.3; at 2.5 it is 9.3, at Mage's own 10 it is 39). The race that lets runs
+# hang is not a matter of the interval: see `seed.hold_workers`, which rules it out.
 INTERVAL_S = 0.3
 
 

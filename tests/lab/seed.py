@@ -1,6 +1,8 @@
 """Put the demo project into a real Mage: files before it starts, triggers and a little history afterwards."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ METADATA = {
     "project_type": "standalone",
     "project_uuid": "5eed0000000000000000000000005eed",
     "help_improve_mage": False,  # else it reports what it does to its makers
-    "queue_config": {"concurrency": 4},
+    "queue_config": {"concurrency": 5},  # one of them is taken: see hold_workers
     "notification_config": {"alert_on": []},
 }
 
@@ -46,11 +48,29 @@ def start_seeded(*, auth: bool = False, interval: float = INTERVAL_S, history: b
                 wire.login(EMAIL, PASSWORD)
             ids = create_triggers(wire)
             if history:
-                wire.wait([wire.trigger(ids[uuid][0])["id"] for uuid in HISTORY])
+                with hold_workers(wire, ids["slow_report"][0]):
+                    wire.wait([wire.trigger(ids[uuid][0])["id"] for uuid in HISTORY])
     except BaseException:
         mage.stop()
         raise
     return mage
+
+
+@contextmanager
+def hold_workers(wire: Wire, slow_schedule: int) -> Iterator[None]:
+    """Keep Mage's worker pool alive for as long as its scheduler lives. Run at least one other block meanwhile.
+
+    Mage's queue has a race: the pool ends when it is idle, and a job that is queued at that moment waits until another
+    one comes; a run then hangs with a block `queued`. A block that sleeps for a year keeps the pool from ever being
+    idle. When its run has been deleted, nothing but a sleeping process is left of it.
+
+    Blocks that run later must have later ids, and be there before the deletion: an id that is given out a second time
+    would hang too, for Mage takes that block to be the sleeper, under way already.
+    """
+    sleeper = wire.trigger(slow_schedule, variables={"sleep_seconds": 31_536_000})["id"]
+    wire.wait_for_block(sleeper, "sleep_a_while", "running")
+    yield
+    wire.delete(f"/api/pipeline_runs/{sleeper}")
 
 
 def write_project(folder: Path, pipelines: tuple[Pipeline, ...] = PIPELINES) -> None:

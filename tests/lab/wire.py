@@ -56,6 +56,10 @@ class Wire:
         """The answer to a PUT."""
         return self._call("PUT", path, json=body)
 
+    def delete(self, path: str) -> Any:
+        """The answer to a DELETE."""
+        return self._call("DELETE", path)
+
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         answer = self._http.request(method, path, **arguments).json()
         if isinstance(answer, dict) and answer.get("error"):
@@ -73,23 +77,31 @@ class Wire:
         run: dict[str, Any] = self.get(f"/api/pipeline_runs/{run_id}")["pipeline_run"]
         return run
 
+    def blocks(self, run_id: int) -> dict[str, str]:
+        """The statuses of a run's blocks. None before the run has started."""
+        return {block["block_uuid"]: block["status"] for block in self.run(run_id)["block_runs"]}
+
     def wait(self, run_ids: Iterable[int], *, until: tuple[str, ...] = ENDED, timeout_s: float = 90) -> dict[int, str]:
         """Wait until each run has one of the statuses; what they came to."""
         waiting, reached, give_up = set(run_ids), dict[int, str](), time.monotonic() + timeout_s
-        while waiting:
+        while True:
             for run_id in sorted(waiting):
                 path = f"/api/pipeline_runs/{run_id}"
                 status = self.get(path, _format="with_basic_details")["pipeline_run"]["status"]
                 if status in until:
                     reached[run_id] = status
             waiting -= set(reached)
-            if waiting and time.monotonic() > give_up:
-                blocks = {run_id: _block_statuses(self.run(run_id)) for run_id in waiting}
+            if not waiting:
+                return reached
+            if time.monotonic() > give_up:
+                blocks = {run_id: self.blocks(run_id) for run_id in waiting}
                 raise TimeoutError(f"after {timeout_s} s runs have not come to {' or '.join(until)}: {blocks}")
-            if waiting:
-                time.sleep(0.1)
-        return reached
+            time.sleep(0.1)
 
-
-def _block_statuses(run: dict[str, Any]) -> dict[str, str]:
-    return {block["block_uuid"]: block["status"] for block in run["block_runs"]}
+    def wait_for_block(self, run_id: int, block: str, status: str, timeout_s: float = 60) -> None:
+        """Wait until one block of a run has a status."""
+        give_up = time.monotonic() + timeout_s
+        while self.blocks(run_id).get(block) != status:
+            if time.monotonic() > give_up:
+                raise TimeoutError(f"after {timeout_s} s {block} is not {status}: {self.blocks(run_id)}")
+            time.sleep(0.1)
