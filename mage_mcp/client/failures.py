@@ -223,10 +223,13 @@ def _of_file(evidence: Evidence, failure: Failure, attempt: Sequence[LogLine]) -
     file = evidence.file(failure.block)
     if missing is None:
         return failure.model_copy(update={"file": file, "note": "The file has no function with the block's decorator."})
+    path = missing.message.removeprefix(_FILE_MISSING)
+    if file and path.rstrip("'\"").endswith(f"/{file}"):
+        path = f"No such file or directory: '{file}'"
     return failure.model_copy(
         update={
             "error_type": "FileNotFoundError",
-            "message": tidy(missing.message.removeprefix(_FILE_MISSING), repo_path=evidence.project),
+            "message": tidy(path, repo_path=evidence.project),
             "file": file,
             "note": "The block's file is missing; Mage itself only says that it found no function in it.",
         }

@@ -12,7 +12,7 @@ from mage_mcp.client.evidence import failed_block_runs, which_evidence
 from mage_mcp.client.failures import MOST_FRAMES, Failure
 from mage_mcp.client.findings import Finding, examine
 from tests.failures.kinds import KINDS, Found, Kind, Reason
-from tests.failures.recordings import FOLDER, all_evidence, asked_evidence, recorded, run_of
+from tests.failures.recordings import FOLDER, REPO, all_evidence, asked_evidence, recorded, run_of
 
 EVERY_KIND = pytest.mark.parametrize("name", sorted(KINDS))
 SQL = "data_loaders/query_orders_duckdb.sql"
@@ -46,8 +46,9 @@ def test_evidence_beyond_what_was_asked_for_changes_nothing(name: str) -> None:
 
 
 @EVERY_KIND
-def test_an_answer_is_short_and_shows_nothing_of_mage_or_of_the_server(name: str) -> None:
-    diagnosis = examine(all_evidence(name))
+@pytest.mark.parametrize("repo_path", [REPO, ""])
+def test_an_answer_is_short_and_shows_nothing_of_mage_or_of_the_server(name: str, repo_path: str) -> None:
+    diagnosis = examine(replace(all_evidence(name), repo_path=repo_path))
     answer = [item.lean() for item in (*diagnosis.failures, *diagnosis.findings)]
     text = json.dumps(answer, default=str, ensure_ascii=False)
     assert not re.search(r"s3cret|\\u001b|/srv/|/opt/|site-packages|mage_ai/|block_executor|__execute", text)
