@@ -150,3 +150,10 @@ def test_errors_keep_to_their_tree():
     names = [name for name, value in vars(errors).items() if isinstance(value, type)]
     assert all(name in (errors.__doc__ or "") for name in names)
     assert get_type_hints(errors.MageError.__init__)
+
+
+def test_the_readme_lists_the_tools_as_they_are():
+    from tests.readme import README, with_table
+
+    text = README.read_text(encoding="utf-8")
+    assert text == with_table(text), "run `python -m tests.readme`"
