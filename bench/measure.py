@@ -51,6 +51,8 @@ class Measured:
     answer: Answer
     tool: Series = field(default_factory=Series)
     bare: Series = field(default_factory=Series)
+    first: Series = field(default_factory=Series)
+    """Of its first request alone."""
 
     @property
     def ratio(self) -> float:
@@ -107,12 +109,18 @@ class Bench:
     recorder: Recorder
     replay: Replay
 
-    async def measure(self, calls: list[Call], rounds: int) -> list[Measured]:
-        """Each call and its bare requests, in turn, `rounds` times; the first of each pair changes."""
+    async def measure(self, calls: list[Call], rounds: int, *, first: bool = False) -> list[Measured]:
+        """Each call and its bare requests, in turn, `rounds` times; which of them comes first changes.
+
+        With `first`, the first request alone as well, which of a list is the page itself.
+        """
         measured = [await self._prepare(call) for call in calls]
         for turn in range(rounds):
             for one in measured:
-                await self._pair(one, tool_first=turn % 2 == 0)
+                ways = [(one.tool, None), (one.bare, one.sent), *([(one.first, one.sent[:1])] if first else [])]
+                start = turn % len(ways)
+                for series, sent in ways[start:] + ways[:start]:
+                    await self._time(one.call, series, sent)
         return measured
 
     async def _prepare(self, call: Call) -> Measured:
@@ -125,16 +133,14 @@ class Bench:
         await self.replay.send(sent)
         return Measured(call, sent, answer)
 
-    async def _pair(self, one: Measured, *, tool_first: bool) -> None:
-        for is_tool in (tool_first, not tool_first):
-            series = one.tool if is_tool else one.bare
-            wall, work = time.perf_counter(), time.process_time()
-            if is_tool:
-                await self.timed.client.call_tool(one.call.tool, one.call.arguments)
-            else:
-                await self.replay.send(one.sent)
-            series.work.append((time.process_time() - work) * 1000)
-            series.wall.append((time.perf_counter() - wall) * 1000)
+    async def _time(self, call: Call, series: Series, sent: list[Sent] | None) -> None:
+        wall, work = time.perf_counter(), time.process_time()
+        if sent is None:
+            await self.timed.client.call_tool(call.tool, call.arguments)
+        else:
+            await self.replay.send(sent)
+        series.work.append((time.process_time() - work) * 1000)
+        series.wall.append((time.perf_counter() - wall) * 1000)
 
 
 def size_of(answer: Answer) -> int:
