@@ -1,6 +1,7 @@
 """Build the MCP server: lifespan, toolsets, and the one seam where errors become sentences."""
 
 import difflib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, NoReturn
@@ -18,10 +19,12 @@ from mage_mcp.client import Mage
 from mage_mcp.client.deadline import call_deadline
 from mage_mcp.errors import MageError, MageReadOnly
 from mage_mcp.logs import set_up_logging
-from mage_mcp.settings import Settings
+from mage_mcp.settings import Settings, is_open_to_eavesdroppers
 from mage_mcp.text import mend_surrogates, show
 from mage_mcp.tools import ALL
 from mage_mcp.tools._deps import App
+
+log = logging.getLogger(__name__)
 
 INSTRUCTIONS = (
     "Operates Mage, the data pipeline orchestrator. Start with list_pipelines, or with list_runs(status='failed') when "
@@ -133,4 +136,8 @@ def build_server(settings: Settings, *, mage: Mage | None = None) -> MageServer:
         subscriptions=False,
     )
     set_up_logging(settings.log_level)
+    if is_open_to_eavesdroppers(settings.cluster.url):
+        log.warning(
+            "%s is spoken to without encryption (http): who listens can read passwords.", settings.cluster.label
+        )
     return server

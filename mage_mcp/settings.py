@@ -160,6 +160,12 @@ def mage_url(text: str, *, source: str = "MAGE_URL") -> str:
     return f"{parts.scheme}://{parts.netloc}/{'/'.join(kept)}".rstrip("/")
 
 
+def is_open_to_eavesdroppers(url: str) -> bool:
+    """Plain http to another machine."""
+    host = urlsplit(url).hostname or ""
+    return url.startswith("http://") and not (host in {"localhost", "::1"} or host.startswith("127."))
+
+
 def _toolsets(value: str, source: str) -> tuple[str, ...]:
     wanted = {name.strip() for name in value.split(",") if name.strip()}
     if not wanted:

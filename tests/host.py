@@ -4,6 +4,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import jsonschema
 from mcp import Client
 from mcp.types import ElicitResult, TextContent
 
@@ -42,6 +43,7 @@ class Host:
     client: Client
     person: Person
     world: World | None = None
+    _schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def call(self, tool: str, **arguments: Any) -> Answer:
         """Call a tool that must succeed."""
@@ -53,7 +55,15 @@ class Host:
         result = await self.client.call_tool(tool, arguments, progress_callback=progress)
         (content,) = result.content
         assert isinstance(content, TextContent)
+        if not result.is_error:
+            await self._keeps_to_its_schema(tool, result.structured_content)
         return Answer(content.text, result.structured_content or {}, bool(result.is_error))
+
+    async def _keeps_to_its_schema(self, tool: str, data: Any) -> None:
+        """Clients drop answers that break their own schema."""
+        if not self._schemas:
+            self._schemas = {each.name: each.output_schema or {} for each in (await self.client.list_tools()).tools}
+        jsonschema.validate(data, self._schemas[tool])
 
     async def refused(self, tool: str, **arguments: Any) -> str:
         """Call a tool that must be refused; returns the sentence."""

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+from mcp.server.mcpserver.tools import Tool
+
 from mage_mcp.tools import ALL
 
 README = Path(__file__).parents[1] / "README.md"
@@ -14,11 +16,16 @@ def table() -> str:
     rows = ["| tool | toolset | risk | what it does |", "| --- | --- | --- | --- |"]
     for name, toolset in ALL.items():
         for tool in toolset.tools(read_only=False):
-            hints = tool.annotations
-            assert hints
-            risk = "reads" if hints.read_only_hint else "asks where something is lost" if hints.destructive_hint else "adds"
-            rows.append(f"| `{tool.name}` | {name} | {risk} | {tool.description.splitlines()[0]} |")
+            rows.append(f"| `{tool.name}` | {name} | {_risk(tool)} | {tool.description.splitlines()[0]} |")
     return "\n".join(rows) + "\n"
+
+
+def _risk(tool: Tool) -> str:
+    hints = tool.annotations
+    assert hints
+    if hints.read_only_hint:
+        return "reads"
+    return "asks where something is lost" if hints.destructive_hint else "adds"
 
 
 def with_table(text: str) -> str:

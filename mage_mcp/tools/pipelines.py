@@ -23,7 +23,7 @@ async def list_pipelines(
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> PipelinePage:
-    """List pipelines with the numbers of their blocks and triggers."""
+    """List pipelines with their types, tags, and numbers of blocks and triggers."""
     return await mage.pipelines.list(search=search, tag=tag, type=type, status=status, limit=limit, offset=offset)
 
 
@@ -47,7 +47,8 @@ async def trigger_pipeline(
 ) -> RunReport:
     """Start one run of a pipeline and return its id; with wait_s, wait for how it ends.
 
-    If it fails in that time the answer says why, as get_run does.
+    If it fails in that time the answer says why, as get_run does. A run takes seconds to hours: for long ones leave
+    wait_s out and look later with get_run.
     """
     return await mage.runs.start_and_report(
         pipeline,

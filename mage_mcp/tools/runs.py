@@ -34,7 +34,10 @@ async def list_runs(
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> RunPage:
-    """List runs, newest first, with failing block and short error; or failures grouped by cause."""
+    """List runs, newest first, with failing block and short error; or failures grouped by cause.
+
+    For what broke: status=failed with since=24h, or group_by=cause for one row per cause.
+    """
     return await mage.runs.list(
         pipeline=pipeline,
         trigger=trigger,
@@ -74,7 +77,10 @@ async def get_run_logs(
         int | None, Field(description="Most lines, from the end; 50 if not given.", ge=1, le=500)
     ] = None,
 ) -> LogPage:
-    """Show the end of a run's log; get_run already tells errors."""
+    """Show the end of a run's log, of one block if given.
+
+    get_run already tells errors; read logs for what led there.
+    """
     return await mage.logs.get(run, block=block, level=level, search=search, tail_lines=tail_lines)
 
 

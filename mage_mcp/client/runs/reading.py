@@ -4,10 +4,11 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field
 
+from mage_mcp.client.deadline import remaining_s
 from mage_mcp.client.models import Page
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.pipelines import Pipelines
@@ -27,6 +28,7 @@ OnPoll = Callable[[RunRecord, float], Awaitable[None]]
 _MOST_FAILED_TO_GROUP = 200
 _POLL_FIRST_S = 1.0
 _POLL_SLOWEST_S = 3.0
+_FOR_THE_ANSWER_S = 4.0
 _LINK = re.compile(r"/pipelines/(?P<pipeline>[^/?#]+)/runs/(?P<run>\d+)")
 
 
@@ -139,7 +141,7 @@ class RunReader:
                 next_step="A link looks like https://host/pipelines/NAME/runs/123.",
             )
         ours, theirs = urlsplit(self._transport.cluster.url), urlsplit(text if "://" in text else f"//{text}")
-        if theirs.netloc != ours.netloc or theirs.path.split("/pipelines/")[0].rstrip("/") != ours.path.rstrip("/"):
+        if _place(theirs) != _place(ours) or theirs.path.split("/pipelines/")[0].rstrip("/") != ours.path.rstrip("/"):
             raise MageInvalid(
                 f"The link leads to {one_line(theirs.netloc, 80)!r}, which is not {self._transport.cluster.label}.",
                 next_step="Ask which Mage is meant, or give the run's id.",
@@ -147,7 +149,11 @@ class RunReader:
         return int(found["run"])
 
     async def wait(self, record: RunRecord, wait_s: float, on_poll: OnPoll | None = None) -> RunRecord:
-        """Poll until the run has ended or `wait_s` are over; `on_poll` hears of every look, with the seconds waited."""
+        """Poll until the run has ended or `wait_s` are over; `on_poll` hears of every look, with the seconds waited.
+
+        Some of the call's time is left for the answer.
+        """
+        wait_s = min(wait_s, remaining_s() - _FOR_THE_ANSWER_S)
         clock = self._transport.clock
         began = clock.now()
         pause = _POLL_FIRST_S
@@ -205,6 +211,12 @@ class RunReader:
         asleep = triggers and all(trigger.status == "inactive" for trigger in triggers)
         why = " Its triggers are all inactive." if asleep else "" if triggers else " It has no trigger."
         return f"{pipeline} has no {what}{' in that time' if since else ''}.{why}"
+
+
+def _place(parts: SplitResult) -> str:
+    """Host and port, by whatever name this machine is called."""
+    host = "localhost" if parts.hostname in {"127.0.0.1", "::1"} else parts.hostname or ""
+    return f"{host}:{parts.port or ''}"
 
 
 def _params(*, pipeline: str = "", status: str | None = None) -> Params:
