@@ -15,8 +15,10 @@ def table() -> str:
     """A row a tool: toolset, risk, and the first sentence of its description."""
     rows = ["| tool | toolset | risk | what it does |", "| --- | --- | --- | --- |"]
     for name, toolset in ALL.items():
-        for tool in toolset.tools(read_only=False):
-            rows.append(f"| `{tool.name}` | {name} | {_risk(tool)} | {tool.description.splitlines()[0]} |")
+        rows += [
+            f"| `{tool.name}` | {name} | {_risk(tool)} | {tool.description.splitlines()[0]} |"
+            for tool in toolset.tools(read_only=False)
+        ]
     return "\n".join(rows) + "\n"
 
 
