@@ -83,9 +83,13 @@ def _sorted(call: Call, runs: list[Run]) -> list[Run]:
         column, _, direction = part.strip().partition(" ")
         if column not in _SORTABLE:
             raise Crash(f"type object 'PipelineRun' has no attribute '{column}'", "AttributeError")
-        # Rows without a value come first, as SQLite has it.
-        runs.sort(key=lambda run: str(shapes.run(run, now)[column] or ""), reverse=direction.lower() == "desc")
+        runs.sort(key=lambda run: _sort_key(shapes.run(run, now)[column]), reverse=direction.lower() == "desc")
     return runs
+
+
+def _sort_key(value: Any) -> tuple[bool, int, str]:
+    """Rows without a value come first, as SQLite has it; numbers count as numbers."""
+    return (value is not None, value, "") if isinstance(value, int) else (value is not None, 0, str(value))
 
 
 def _grouped(call: Call, rows: list[Run]) -> tuple[Sequence[Run], Body]:
