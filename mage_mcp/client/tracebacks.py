@@ -127,9 +127,13 @@ def _names(text: str, first: str) -> bool:
 
 
 def _last_part(lines: list[_Line]) -> int:
-    headers = [i for i, line in enumerate(lines) if line.text in _HEADERS]
-    outermost = min((lines[i].depth for i in headers), default=0)
-    return max((i for i in headers if lines[i].depth == outermost), default=-1)
+    """The header of the exception that came out at the end; those within a group stand deeper than the group's."""
+    last = -1
+    for i, line in enumerate(lines):
+        is_inner = last >= 0 and 0 < lines[last].depth < line.depth
+        if line.text in _HEADERS and not is_inner:
+            last = i
+    return last
 
 
 def _line_after_frames(lines: list[_Line], header: int) -> int | None:

@@ -41,6 +41,13 @@ def test_the_traceback_is_found_under_either_name() -> None:
     assert [(read.traceback, read.error) for read in (*swapped, *straight)] == [(TRACEBACK, "no rows")] * 2
 
 
+def test_a_record_with_one_of_the_two_names_is_read() -> None:
+    for more in ({"error": TRACEBACK}, {"error_stacktrace": TRACEBACK}):
+        assert [(read.traceback, read.error) for read in parse_log(line(**more))] == [(TRACEBACK, "")]
+    (plain,) = parse_log(line(error="refused", error_stacktrace="no route"))
+    assert (plain.traceback, plain.error) == ("refused", "no route")
+
+
 def test_raw_lines_belong_to_the_record_before_them() -> None:
     first, second = parse_log("\n".join([line("a"), "Traceback:", "  indented", "", line("b"), ""]))
     assert (first.message, first.raw) == ("a", ("Traceback:", "  indented"))
@@ -71,6 +78,9 @@ def test_lines_before_any_record_are_kept() -> None:
     first, second = parse_log("  loose end\n  more of it\n" + line())
     assert (first.at, first.message, first.raw) == (None, "  loose end", ("  more of it",))
     assert second.message == "hello"
+    for text in ("{}", "total: {'a'}", 'say "x"', '"x": 1} and more'):
+        kept = parse_log(f"{text}\n{line()}")
+        assert [read.message for read in kept] == ([text, "hello"])
 
 
 def test_odd_values_become_texts() -> None:

@@ -36,6 +36,9 @@ def line_of(source: str) -> int:
         ("raise ValueError('bad: worse: worst')", "ValueError", "bad: worse: worst"),
         ("raise ValueError()", "ValueError", ""),
         ("raise ValueError('')", "ValueError", ""),
+        ("e = ValueError()\ne.add_note('word')\nraise e", "ValueError", ""),
+        ("e = ValueError('x\\ny')\ne.add_note('KeyError: x')\nraise e", "ValueError", "x\ny"),
+        ("raise ValueError('not x: KeyError: x')", "ValueError", "not x: KeyError: x"),
         ("raise ValueError('one\\ntwo\\n')", "ValueError", "one\ntwo"),
         ("raise ValueError('one\\r\\ntwo')", "ValueError", "one\ntwo"),
         ("raise ValueError('KeyError: 1\\nKeyError: 1')", "ValueError", "KeyError: 1\nKeyError: 1"),
@@ -61,6 +64,16 @@ def test_without_the_exceptions_text_the_traceback_alone_is_read() -> None:
         found = read_traceback(text)
         assert found is not None
         assert (found.raised.type, found.raised.message) == ("ValueError", error)
+
+
+def test_without_the_exceptions_text_a_chain_and_a_group_are_read_as_well() -> None:
+    chain, _ = raised("try:\n    1 / 0\nexcept Exception as e:\n    raise ValueError('v') from e")
+    group, _ = raised("try:\n    1 / 0\nexcept Exception as e:\n    raise ExceptionGroup('g', [e])")
+    for text, kind, message in ((chain, "ValueError", "v"), (group, "ExceptionGroup", "g (1 sub-exception)")):
+        found = read_traceback(text)
+        assert found is not None
+        assert (found.raised.type, found.raised.message) == (kind, message)
+        assert [frame.line for frame in found.raised.frames if frame.is_block_code] == [4]
 
 
 def test_a_text_that_does_not_belong_is_not_relied_on() -> None:
@@ -99,6 +112,7 @@ def test_the_first_of_a_long_chain_is_the_cause() -> None:
     found = read(source)
     assert found.first is not None
     assert (found.raised.type, found.first.type) == ("ValueError", "ZeroDivisionError")
+    assert [frame.line for frame in found.raised.frames if frame.is_block_code] == [7]
 
 
 def test_exceptions_that_mage_handles_for_itself_are_no_cause() -> None:
@@ -163,6 +177,18 @@ def test_frames_are_checked_by_the_function_around_their_line() -> None:
         assert user_frames([frame], source) == ([frame], False)
 
 
+def test_a_syntax_error_of_another_python_leaves_the_file_as_it_is() -> None:
+    frame = Frame("<string>", 1, "")
+    assert user_frames([frame], "x = 1\n") == ([frame], True)
+
+
+def test_a_comprehension_of_several_lines_is_one_function() -> None:
+    source = "def f():\n    return [\n        g(n)\n        for n in h()\n    ]\n"
+    for number in (2, 3, 4, 5):
+        frame = Frame("<string>", number, "<listcomp>")
+        assert user_frames([frame], source) == ([frame], True)
+
+
 def test_code_that_does_not_parse_checks_nothing() -> None:
     frames = [Frame("<string>", 1, "f"), Frame("<string>", 9, "g")]
     for source in ("def f(:", "\0", None, "(" * 500 + ")" * 500):
@@ -181,6 +207,7 @@ def test_odd_escapes_in_the_users_code_warn_nobody() -> None:
         ("/srv/p/utils/a.py", "/srv/p", "utils/a.py"),
         ("/srv/p/utils/a.py", "/srv/p/", "utils/a.py"),
         ("/srv/p/utils/a.py", "", "utils/a.py"),
+        ("/srv/p/utils/deep/a.py", "/srv/p", "utils/deep/a.py"),
         ("/srv/pp/utils/a.py", "/srv/p", None),
         ("/srv/p/.venv/lib/python3.12/site-packages/a.py", "/srv/p", None),
         ("/usr/lib/python3.12/json/decoder.py", "", None),

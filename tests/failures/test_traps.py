@@ -109,6 +109,17 @@ def test_the_scheduler_error_of_a_block_is_not_the_reason_of_a_run_without_faile
     assert diagnose(replace(all_evidence("raise"), run=run, block_logs={})) == []
 
 
+def test_each_block_is_told_by_its_own_record_in_the_schedulers_log() -> None:
+    found = diagnose(replace(all_evidence("two_branches"), block_logs={}))
+    assert [failure.message for failure in found] == ["left branch gives up", "right branch gives up"]
+
+
+def test_of_several_records_in_a_cut_log_the_last_one_is_the_reason() -> None:
+    evidence = all_evidence("retry_in_place")
+    log = [line for line in evidence.block_logs[67] if not line.message.startswith("Start executing")]
+    assert only(replace(evidence, block_logs={67: log})).message == "the second attempt fails too"
+
+
 def test_a_failed_block_without_any_record_is_still_named() -> None:
     run = changed("one_process")
     found = only(replace(all_evidence("one_process"), run=run, block_logs={}, scheduler_log=None))
@@ -187,6 +198,34 @@ def test_a_traceback_in_the_message_is_part_of_the_message() -> None:
     assert found.message == message
 
 
+def test_steps_on_one_line_are_one_and_a_function_that_comes_again_is_not() -> None:
+    source = "def f(n):\n    return g(n)\n\ndef g(n):\n    return [f(n) for _ in (1,)]\n"
+    steps = ("2, in f", "5, in g", "5, in <listcomp>", "2, in f", "5, in g")
+    traceback = HEAD + "".join(f'  File "<string>", line {step}\n' for step in steps) + "E: x\n"
+    found = failure(traceback, "x", source=source)
+    assert [(frame.line, frame.function) for frame in found.frames] == [(2, "f"), (5, "g"), (2, "f"), (5, "g")]
+
+
+def test_a_librarys_cause_is_told_if_it_says_something_new() -> None:
+    library = HEAD.replace("mage_ai/x.py", "requests/x.py")
+    direct = "\nThe above exception was the direct cause of the following exception:\n\n"
+    last = HEAD + '  File "<string>", line 2, in helper\nConnectionError: cannot reach host: refused\n'
+    told = failure(library + "OSError: no route\n" + direct + last, "cannot reach host: refused")
+    assert told.cause is not None
+    assert (told.cause.error_type, told.cause.message, told.cause.line) == ("OSError", "no route", None)
+    repeated = failure(library + "OSError: refused\n" + direct + last, "cannot reach host: refused")
+    same_type = failure(library + "ConnectionError: no\n" + direct + last, "cannot reach host: refused")
+    assert (repeated.cause, same_type.cause) == (None, None)
+
+
+def test_a_missing_file_that_is_not_the_blocks_own_keeps_its_name() -> None:
+    evidence = all_evidence("missing_file")
+    log = [
+        replace(line, message=line.message.replace("file_is_gone.py", "other.py")) for line in evidence.block_logs[126]
+    ]
+    assert "other.py" in only(replace(evidence, block_logs={126: log})).message
+
+
 def test_the_block_of_a_streaming_pipeline_is_known_by_its_code() -> None:
     evidence = all_evidence("streaming_config")
     block = BlockRecord(uuid="b", type="transformer", language="python", content=SOURCE)
@@ -215,11 +254,66 @@ def test_one_death_is_told_but_is_no_reason_to_cancel_yet() -> None:
     assert [(f.times, f.next_step.startswith("Cancel")) for f in diagnose_running(thrice)] == [(2, True)]
 
 
+def test_a_loop_begins_at_its_first_start_and_shows_the_last_words_before_a_death() -> None:
+    evidence = all_evidence("sys_exit")
+    log = list(evidence.block_logs[134])
+    last = max(i for i, line in enumerate(log) if line.message == "leaving")
+    words = [replace(line, message=f"{line.message} {i}") for i, line in enumerate(log[:last])]
+    (finding,) = diagnose_running(replace(evidence, block_logs={134: words}, scheduler_log=None))
+    assert finding.since == log[0].at
+    assert finding.last_line == f"leaving {last - 2}"
+    silent = [line for line in log if line.message != "leaving"]
+    (finding,) = diagnose_running(replace(evidence, block_logs={134: silent}, scheduler_log=None))
+    assert finding.last_line == ""
+
+
 def test_the_scheduler_alone_tells_of_a_loop_as_well() -> None:
     for name in ("sys_exit", "os_exit", "killed"):
         (finding,) = diagnose_running(replace(all_evidence(name), block_logs={}))
         assert finding.times is not None
         assert finding.times > 20
+        executed = [ln for ln in all_evidence(name).scheduler_log or () if f"block {finding.block}" in ln.message]
+        assert finding.since == executed[0].at
+
+
+def test_restarts_of_a_streaming_pipeline_are_counted_from_the_first_and_told_by_the_last() -> None:
+    evidence = all_evidence("streaming_config_no_retry_config")
+    errors = [line for line in evidence.scheduler_log or () if line.level == "EXCEPTION"]
+    last = replace(errors[-1], error="other", traceback=HEAD + "Exception: other\n")
+    (finding,) = diagnose_running(replace(evidence, scheduler_log=[*errors, last]))
+    assert (finding.times, finding.since) == (3, errors[0].at)
+    assert finding.failure is not None
+    assert finding.failure.message == "other"
+
+
+def test_every_guarded_block_is_told_and_the_first_names_what_never_ran() -> None:
+    status = {"status": "condition_failed", "started_at": "2026-11-24 14:11:47"}
+    run = changed("condition_raises", feed_rows=status)
+    evidence = all_evidence("condition_raises")
+    lines = [LogLine(None, "INFO", "feed_rows", f"Conditional block {c} evaluated as False for block f") for c in "ab"]
+    first, second = diagnose_completed(replace(evidence, run=run, block_logs={**evidence.block_logs, 89: lines}))
+    assert first.text == "The condition b was false: feed_rows did not run."
+    assert (first.kind, second.kind) == ("condition_false", "condition_broken")
+    assert first.never_ran == ["feed_rows", "guarded_step_raising", "store_rows"]
+    assert second.never_ran == []
+
+
+def test_blocks_that_no_start_was_recorded_of_are_told_once() -> None:
+    never = {"status": "condition_failed", "started_at": None}
+    run = changed("condition_false", guarded_step=never, store_rows=never)
+    (finding,) = diagnose_completed(replace(all_evidence("condition_false"), run=run, block_logs={}))
+    assert (finding.block, finding.never_ran) == ("guarded_step", ["guarded_step", "store_rows"])
+
+
+def test_of_several_attempts_the_last_one_that_failed_is_told() -> None:
+    evidence = all_evidence("retry_exhausted")
+    finish = LogLine(None, "INFO", "fail_on_retry", "Finish executing block with BlockExecutor.", block_run=64)
+    run = changed("retry_exhausted", status="completed", fail_on_retry={"status": "completed"})
+    log = [*evidence.block_logs[64], finish]
+    (finding,) = diagnose_completed(replace(evidence, run=run, block_logs={64: log}))
+    assert (finding.kind, finding.times) == ("retry_passed", 2)
+    assert finding.failure is not None
+    assert finding.failure.message == "the second attempt fails too"
 
 
 def test_a_block_tried_again_after_an_error_does_not_loop() -> None:
@@ -266,14 +360,18 @@ def test_many_failed_blocks_are_counted_and_each_block_comes_before_its_siblings
     failures = diagnose(Evidence(run=run))
     assert [failure.block for failure in failures[:3]] == ["part:0", "other", "part:1"]
     assert len(failures) == MOST_LOGS == len(which_evidence(run).block_runs)
+    assert failures[-1].block == "part:3"
     assert "296 more blocks failed" in failures[-1].note
+    just = RunRecord(id=1, status="failed", block_runs=children[:MOST_LOGS])
+    assert "more blocks" not in diagnose(Evidence(run=just))[-1].note
 
 
 def test_many_failed_tests_are_cut() -> None:
     evidence = all_evidence("test_assert")
     log = list(evidence.block_logs[32])
     at = next(i for i, line in enumerate(log) if line.message.startswith("FAIL: "))
-    more = [*log[: at - 1], *(log[at - 1 : at + 8] * 40), *log[at + 8 :]]
+    other = [replace(line, message=line.message.replace("line 19", "line 14")) for line in log[at - 1 : at + 8]]
+    more = [*log[: at - 1], *(log[at - 1 : at + 8] * 40), *other, *log[at + 8 :]]
     found = only(replace(evidence, block_logs={32: more}))
     assert len(found.failed_tests) == MOST_TESTS
     assert found.line == 19
