@@ -1,34 +1,66 @@
 """Texts that leave this process: cleaned of what hides things, redacted, cut, and fenced. One place for all of them."""
 
+import json
 import re
 import threading
+from urllib.parse import quote, quote_plus
 
 MASK = "•••"
 """Stands where a secret stood. A write that contains it is refused, so that a masked text is never saved back."""
 
-_ANSI = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])")
+_ANSI = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[()*+][0-9A-Z]|\x1b[@-Z\\-_]"
+)
 # Control characters but tab and newline; zero-width, bidirectional, tag and other characters that show as nothing.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
 )
-_CREDENTIALS_IN_URL = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)(?P<who>[^\s/@'\"]*)@", re.IGNORECASE)
-_NAME = (
-    r"[\w.-]*(?:passw(?:or)?d|passwd|pwd|secret|token(?!s\b)|credential"
-    r"|api[_-]?key|access[_-]?key|private[_-]?key)[\w.-]*"
+
+# No pattern below may look for its end from every character of a long word: on 100 KB of base64 that takes minutes.
+# Hence bounded repeats, possessive ones (`++`), and names that are taken whole and then looked at.
+_CREDENTIALS_IN_URL = re.compile(
+    r"(?P<scheme>[a-z][a-z0-9+.-]{0,30}://)"
+    # The second form has a raw `/`, `?` or `#` in the password, which drivers allow; it is not a host and its port.
+    r"(?:[^\s/?#'\"]{0,500}|[^\s/?#@:'\"]{0,100}:(?!\d{1,5}[/?#])[^\s'\"]{1,300})@",
+    re.IGNORECASE,
 )
+_TELLTALE = r"passw(?:or)?d|pwd|secret(?!ar)|token(?!s\b|iz)|credential|api[_-]?key|access[_-]?key|private[_-]?key"
+_NAME = rf"(?=[\w.-]*?(?:{_TELLTALE}))[\w.-]++"
 _SECRET_PAIR = re.compile(
-    rf"(?P<name>\b{_NAME}|\bauthorization|\b(?:x-)?api-key|\boauth-token|\bcookie)"
-    r"(?P<sep>[\"']?[ \t]*(?:=(?!=)|:(?!:))[ \t]*)"
-    r"(?P<value>\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|(?:bearer\s+|basic\s+)?[^\s,;&\"'}\]\)]+)",
+    rf"(?P<name>(?<![\w.-])(?=[\w.-]*?(?:{_TELLTALE}|authorization|cookie(?!s\b)))[\w.-]++)"
+    r"(?P<sep>\\*[\"']?[ \t]*(?:=>|:=|(?::[ \t]*(?:str|bytes|SecretStr)(?: \| None)?[ \t]*)?=(?!=)|:(?!:))[ \t]*)"
+    r"(?P<value>[bfru]{0,2}(?:\"(?:[^\"\\\n]|\\.)*+\"|'(?:[^'\\\n]|\\.)*+'|[\"'][^\s\"']+)"
+    r"|\\+[\"'][^\"'\\\n]*+(?:\\+[\"'])?"  # JSON within JSON
+    r"|(?:(?:bearer|basic|token|digest|negotiate|apikey)[ \t]+)?(?:[^\s,;&\"'}\])]|[}\])](?=\w))+)",
+    re.IGNORECASE,
+)
+_COOKIES = re.compile(r"(?P<name>\b(?:set-)?cookie[\"']?[ \t]*:[ \t]*[\"']?)[^\n\"']+", re.IGNORECASE)
+_SECRET_FLAG = re.compile(
+    rf"(?P<flag>(?<![\w-])--{_NAME}(?:[ \t]+[\"']?|[\"'],[ \t]*[\"']))(?!(?:is|was|are|must|and|or|not)\b)"
+    r"[^\s,\"'\])-][^\s,\"'\])]*",
     re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(rf"(?:{_NAME}|.*\bauth\b.*|.*(?:dsn|conn(?:ection)?_?str(?:ing)?))", re.IGNORECASE)
-_BEARER = re.compile(r"\b(?P<kind>bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}", re.IGNORECASE)
-_JWT = re.compile(r"\beyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]{4,}")
-_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
-_CALL = re.compile(r"f?[A-Za-z_][\w.]*[\[(]")  # `password=kwargs[…]` is code, not a password
-_AWS_KEY = re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")
+_BEARER = re.compile(
+    r"\b(?P<kind>bearer|basic)[ \t]+"
+    # What follows in ordinary text ("basic information") has neither digits nor mixed case, and is short.
+    r"(?=[\w.~+/-]*[\d=]|[\w.~+/-]*(?-i:[a-z][A-Z])|[\w.~+/-]{24})[\w.~+/=-]{8,}",
+    re.IGNORECASE,
+)
+_JWT = re.compile(r"\beyJ[\w-]{8,500}+\.[\w-]{4,8000}+\.[\w-]{4,}")
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----.*?(?:-----END [A-Z ]*PRIVATE KEY(?: BLOCK)?-----|\Z)", re.DOTALL
+)
+# `password=kwargs["x"]` is code, not a password: a name with a bracket that is closed, and no word goes on behind it.
+_CALL = re.compile(r"[A-Za-z_][\w.]*[\[(][^\n]{0,200}[\])](?!\w)")
+_NO_SECRETS = frozenset({"none", "null", "true", "false", "str", "bytes"})
+_QUOTES = re.compile(r"[bfru]{0,2}(?P<quotes>\\*[\"'])", re.IGNORECASE)
+_WELL_KNOWN = re.compile(
+    r"\b(?:(?:AKIA|ASIA)[0-9A-Z]{16}|gh[pousr]_\w{30,}|github_pat_\w{30,}|glpat-[\w-]{20,}|xox[abeprs]-[\w-]{10,}"
+    r"|AIza[\w-]{35}|sk[_-](?:live|test|proj|ant)[_-][\w-]{16,}|dapi[0-9a-f]{32})\b"
+)
 
 _known: set[str] = set()
 _known_lock = threading.Lock()
@@ -44,7 +76,8 @@ def remember_secret(value: str) -> None:
     with _known_lock:
         if value in _known:
             return
-        _known.add(value)
+        # As it is, and as it stands in a URL, in JSON and in a repr.
+        _known.update({value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], repr(value)[1:-1]})
         _known_pattern = re.compile("|".join(re.escape(s) for s in sorted(_known, key=len, reverse=True)))
 
 
@@ -52,12 +85,14 @@ def redact(text: str) -> str:
     """Mask what is, or looks like, a secret: known values, credentials in URLs, `password=…`, bearer tokens, keys."""
     if _known_pattern is not None:
         text = _known_pattern.sub(MASK, text)
+    text = _PRIVATE_KEY.sub(MASK, text)  # first: a pair would take its first word and hide where it begins
     text = _CREDENTIALS_IN_URL.sub(_mask_login, text)
+    text = _COOKIES.sub(rf"\g<name>{MASK}", text)
     text = _SECRET_PAIR.sub(_mask_pair, text)
+    text = _SECRET_FLAG.sub(rf"\g<flag>{MASK}", text)
     text = _BEARER.sub(rf"\g<kind> {MASK}", text)
     text = _JWT.sub(MASK, text)
-    text = _AWS_KEY.sub(MASK, text)
-    return _PRIVATE_KEY.sub(MASK, text)
+    return _WELL_KNOWN.sub(MASK, text)
 
 
 def is_secret_name(name: str) -> bool:
@@ -103,12 +138,13 @@ def fence(text: str, language: str = "") -> str:
 
 
 def _mask_login(found: re.Match[str]) -> str:
-    return f"{found['scheme']}{MASK}@" if found["who"] else found[0]
+    return found[0] if found[0].endswith("//@") else f"{found['scheme']}{MASK}@"
 
 
 def _mask_pair(found: re.Match[str]) -> str:
     value = found["value"]
-    if MASK in value or value.lower() in {"none", "null", "true", "false"} or _CALL.match(value):
+    if value.lower() in _NO_SECRETS or _CALL.match(found.string, found.start("value")):
         return found[0]
-    quote = value[0] if value[0] in "\"'" else ""
-    return f"{found['name']}{found['sep']}{quote}{MASK}{quote}"
+    opening = _QUOTES.match(value)
+    quotes = opening["quotes"] if opening else ""
+    return f"{found['name']}{found['sep']}{opening[0] if opening else ''}{MASK}{quotes}"
