@@ -3,6 +3,7 @@
 import json
 import re
 import threading
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 MASK = "•••"
@@ -85,14 +86,13 @@ def redact(text: str) -> str:
     """Mask what is, or looks like, a secret: known values, credentials in URLs, `password=…`, bearer tokens, keys."""
     if _known_pattern is not None:
         text = _known_pattern.sub(MASK, text)
-    text = _PRIVATE_KEY.sub(MASK, text)  # first: a pair would take its first word and hide where it begins
-    text = _CREDENTIALS_IN_URL.sub(_mask_login, text)
-    text = _COOKIES.sub(rf"\g<name>{MASK}", text)
-    text = _SECRET_PAIR.sub(_mask_pair, text)
-    text = _SECRET_FLAG.sub(rf"\g<flag>{MASK}", text)
-    text = _BEARER.sub(rf"\g<kind> {MASK}", text)
-    text = _JWT.sub(MASK, text)
-    return _WELL_KNOWN.sub(MASK, text)
+    folded = text.casefold()
+    if not any(sign in folded for sign in _SIGNS):
+        return text
+    for signs, pattern, masked in _MASKS:
+        if any(sign in folded for sign in signs):
+            text = pattern.sub(masked, text)
+    return text
 
 
 def is_secret_name(name: str) -> bool:
@@ -102,6 +102,8 @@ def is_secret_name(name: str) -> bool:
 
 def clean(text: str) -> str:
     """Drop colour codes, control, zero-width, bidirectional and tag characters; mend lone surrogates."""
+    if text.isascii() and text.isprintable():
+        return text
     text = _ANSI.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
     return mend_surrogates(_HIDDEN.sub("", text))
 
@@ -148,3 +150,38 @@ def _mask_pair(found: re.Match[str]) -> str:
     opening = _QUOTES.match(value)
     quotes = opening["quotes"] if opening else ""
     return f"{found['name']}{found['sep']}{opening[0] if opening else ''}{MASK}{quotes}"
+
+
+# In their order, each with letters of which it needs at least one: few texts hold any, and a pattern takes ten times as
+# long to find that out.
+_TELLTALE_LETTERS = ("passw", "pwd", "secret", "token", "credential", "key", "authorization", "cookie")
+_MASKS: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
+    (("key",), _PRIVATE_KEY, MASK),  # first: a pair would take its first word and hide where it begins
+    (("://",), _CREDENTIALS_IN_URL, _mask_login),
+    (("cookie",), _COOKIES, rf"\g<name>{MASK}"),
+    (_TELLTALE_LETTERS, _SECRET_PAIR, _mask_pair),
+    (_TELLTALE_LETTERS, _SECRET_FLAG, rf"\g<flag>{MASK}"),
+    (("bearer", "basic"), _BEARER, rf"\g<kind> {MASK}"),
+    (("eyj",), _JWT, MASK),
+    (
+        (
+            "akia",
+            "asia",
+            "ghp_",
+            "gho_",
+            "ghu_",
+            "ghs_",
+            "ghr_",
+            "github_",
+            "glpat-",
+            "xox",
+            "aiza",
+            "sk_",
+            "sk-",
+            "dapi",
+        ),
+        _WELL_KNOWN,
+        MASK,
+    ),
+)
+_SIGNS = frozenset(sign for signs, _, _ in _MASKS for sign in signs)
