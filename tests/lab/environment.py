@@ -16,7 +16,7 @@ EXCLUDE_NEWER = "2026-11-20T00:00:00Z"
 CACHE_VARIABLE = "MAGE_MCP_TEST_CACHE"
 REPOSITORY = Path(__file__).resolve().parents[2]
 
-OLDEST, TOO_NEW = (3, 8), (3, 13)
+TOO_NEW = (3, 13)
 
 
 class LabError(Exception):
@@ -35,24 +35,24 @@ def mage_environment() -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     venv, ready = folder / "venv", folder / "ready.json"
     wanted = {"mage": MAGE_VERSION, "exclude_newer": EXCLUDE_NEWER}
-    with _only_one(folder / "lock"):
+    with _only_one(folder / "lock") as lock:
         if not _is_ready(venv, ready, wanted):
             # The note that it is ready is the first to go and the last to come: half an environment never counts.
             ready.unlink(missing_ok=True)
             shutil.rmtree(venv, ignore_errors=True)
-            _build(venv, folder / "build.log")
+            _build(venv, folder / "build.log", lock)
             ready.write_text(json.dumps(wanted))
     return venv
 
 
 @contextmanager
-def _only_one(lock: Path) -> Iterator[None]:
+def _only_one(lock: Path) -> Iterator[int]:
     """Wait for other test runs on this machine that build the same environment; the system frees a dead one's lock."""
     import fcntl
 
     with lock.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+        yield file.fileno()
 
 
 def _is_ready(venv: Path, ready: Path, wanted: dict[str, str]) -> bool:
@@ -64,7 +64,7 @@ def _is_ready(venv: Path, ready: Path, wanted: dict[str, str]) -> bool:
     return noted == wanted and (venv / "bin" / "python").exists() and (venv / "bin" / "mage").exists()
 
 
-def _build(venv: Path, log: Path) -> None:
+def _build(venv: Path, log: Path, lock: int) -> None:
     interpreter, target, package = _python(), str(venv / "bin" / "python"), f"mage-ai=={MAGE_VERSION}"
     uv = _uv()
     if uv:
@@ -76,8 +76,9 @@ def _build(venv: Path, log: Path) -> None:
     print(f"\nbuilding the environment of a real Mage {MAGE_VERSION} (once; a minute or two)", file=sys.stderr)
     with log.open("w") as output:
         for command in (make, fill):
+            # An installer that outlives a killed test run keeps the lock, so that nobody builds beside it.
             status = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, check=False
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, pass_fds=[lock], check=False
             ).returncode
             if status:
                 raise LabError(
@@ -96,16 +97,16 @@ def _uv() -> str | None:
 
 def _python() -> str:
     """A Python that Mage runs on: this one, else one on PATH."""
-    if OLDEST <= sys.version_info[:2] < TOO_NEW:
+    if sys.version_info[:2] < TOO_NEW:
         return sys.executable
-    for name in ("python3.11", "python3.12", "python3.10"):
+    for name in ("python3.11", "python3.12"):  # for older ones a package has to be compiled, for ten minutes
         found = shutil.which(name)
         # A version manager's stand-in can be on PATH without a Python behind it: it has to run.
         if found and subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0:
             return found
     version = ".".join(map(str, sys.version_info[:2]))
     raise LabError(
-        f"Mage {MAGE_VERSION} needs Python 3.8 to 3.12, the tests run on {version} and no other is on PATH. "
+        f"Mage {MAGE_VERSION} runs on Python 3.12 at most, the tests run on {version} and no other is on PATH. "
         "Put python3.11 on PATH (for instance with: uv python install 3.11), or leave the real Mage out: --no-real"
     )
 

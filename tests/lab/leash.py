@@ -1,13 +1,14 @@
-"""Run a command that ends with whoever started it: `python leash.py COMMAND...`, standard input held by the owner.
+"""Run a command that ends with whoever started it: `python leash.py FOLDER COMMAND...`, standard input held open.
 
 When standard input closes, because the owner let go or because it died in whatever way, the command ends, and all
-that it started, in other process groups too. Mage needs it: a plain SIGTERM leaves its scheduler behind, running
-pipelines, and its notebook kernel has a group of its own.
+that it started, in other process groups too; then the folder, where it kept its files, is removed. Mage needs it: a
+plain SIGTERM leaves its scheduler behind, running pipelines, and its notebook kernel has a group of its own.
 """
 
 import ctypes
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ PATIENCE_S = 1.0
 PR_SET_CHILD_SUBREAPER = 36
 
 
-def main(command: list[str]) -> int:
+def main(folder: str, *command: str) -> int:
     """Wait for the command or for the end of standard input; leave nothing behind."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         # A handler, not SIG_IGN: what is ignored here would be ignored by the command as well.
@@ -26,13 +27,15 @@ def main(command: list[str]) -> int:
         # Orphans become ours, not init's: they can be found, and none stays behind as a zombie.
         ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
-    while child.poll() is None:
+    held = True
+    while held and child.poll() is None:
         readable, _, _ = select.select([0], [], [], 0.2)
-        if readable and not os.read(0, 1024):
-            break
+        held = not readable or bool(os.read(0, 1024))
     end(child)
     status = child.wait()
     reap()
+    if not held:  # else the owner may want to read what happened
+        shutil.rmtree(folder, ignore_errors=True)
     return status
 
 
@@ -88,4 +91,4 @@ def signal_all(pids: set[int], number: signal.Signals) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

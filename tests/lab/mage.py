@@ -142,7 +142,7 @@ def _launch(root: Path, venv: Path, port: int, *, auth: bool, interval: float) -
     mage = [venv / "bin" / "mage", "start", root / "demo_project", "--host", "127.0.0.1", "--port", port]
     with (root / "mage.log").open("wb") as log:
         return subprocess.Popen(
-            [sys.executable, str(HERE / "leash.py"), *map(str, mage)],
+            [sys.executable, str(HERE / "leash.py"), str(root), *map(str, mage)],
             cwd=root,  # Mage leaves a few files where it is started
             env=_variables(root, venv, auth=auth, interval=interval),
             stdin=subprocess.PIPE,
