@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from mage_mcp import __version__
 from mage_mcp.errors import MageError
-from mage_mcp.settings import TOOLSETS, Settings, load_settings
+from mage_mcp.settings import TOOLSETS, Cluster, Settings
+from mage_mcp.settings_load import load_settings
 
 _EPILOG = f"""\
 environment (flags win, save that read-only set anywhere holds):
@@ -52,13 +53,11 @@ def _serve_stdio(settings: Settings) -> None:
         return
     import httpx
 
-    from mage_mcp.client import Mage
     from mage_mcp.demo.app import create_app
     from mage_mcp.demo.world import World
 
-    cluster = settings.cluster.model_copy(update={"url": "http://demo.mage.invalid", "email": "", "token": None})
-    mage = Mage(cluster, wire=httpx.ASGITransport(app=create_app(World())))
-    build_server(settings, mage=mage).run()
+    demo = settings.model_copy(update={"clusters": (Cluster(url="http://demo.mage.invalid"),)})
+    build_server(demo, wire=httpx.ASGITransport(app=create_app(World()))).run()
 
 
 def _parser() -> argparse.ArgumentParser:

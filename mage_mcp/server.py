@@ -2,9 +2,9 @@
 
 import difflib
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcp import MCPError
 from mcp.server import MCPServer
@@ -12,17 +12,23 @@ from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult
+from mcp.types import Tool as MCPTool
 from pydantic import ValidationError
 
 from mage_mcp import __version__
-from mage_mcp.client import Mage
+from mage_mcp.client import Clock, Mage
 from mage_mcp.client.deadline import call_deadline
 from mage_mcp.errors import MageError, MageReadOnly
 from mage_mcp.logs import set_up_logging
-from mage_mcp.settings import Settings, is_open_to_eavesdroppers
+from mage_mcp.settings import Cluster, Settings, is_open_to_eavesdroppers
 from mage_mcp.text import mend_surrogates, show
 from mage_mcp.tools import ALL
+from mage_mcp.tools._audit import Audit
 from mage_mcp.tools._deps import App
+from mage_mcp.tools._signature import CLUSTER, CONFIRM
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger(__name__)
 
@@ -37,18 +43,28 @@ INSTRUCTIONS = (
 class MageServer(MCPServer[App]):
     """Shows a MageError to the model as a sentence; any other exception stays a crash, told without its text."""
 
-    def __init__(self, *, tools: list[Tool], hidden: frozenset[str], **kwargs: Any) -> None:
+    def __init__(
+        self, *, tools: list[Tool], hidden: frozenset[str], clusters: Sequence[Cluster], **kwargs: Any
+    ) -> None:
         super().__init__(tools=tools, **kwargs)
-        self._arguments = {tool.name: list(tool.parameters.get("properties", {})) for tool in tools}
+        self._offered = {tool.name: shaped(tool, clusters) for tool in tools}
         self._hidden = hidden
+        self._clusters = clusters
+
+    async def list_tools(self) -> list[MCPTool]:
+        """The tools, with `cluster` and `confirm` only where they mean something."""
+        tools = await super().list_tools()
+        return [tool.model_copy(update={"input_schema": self._offered[tool.name]}) for tool in tools]
 
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[App, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
         self._refuse_unknown(name, arguments)
+        mages = context.request_context.lifespan_context.mages.values() if context else ()
         try:
-            with call_deadline(clock=context.request_context.lifespan_context.mage.clock if context else None):
-                return await super().call_tool(name, arguments, context)
+            result = None
+            with call_deadline(clock=next((mage.clock for mage in mages), None)):
+                result = await super().call_tool(name, arguments, context)
         except UnexpectedToolError as crash:
             if isinstance(crash.__cause__, MageError):
                 raise ToolError(show(str(crash.__cause__))) from crash.__cause__
@@ -59,17 +75,64 @@ class MageServer(MCPServer[App]):
             if isinstance(error.__cause__, ValidationError):
                 raise ToolError(_argument_sentence(name, error.__cause__)) from error.__cause__
             raise
+        if result is None:
+            raise ToolError("Nobody answered the question within five minutes; nothing was changed.")
+        return result
 
     def _refuse_unknown(self, name: str, arguments: dict[str, Any]) -> None:
         """The SDK drops arguments it does not know: a misspelt filter would answer the unfiltered list."""
         if name in self._hidden:
             raise ToolError(show(str(MageReadOnly(f"{name} changes something."))))
-        if name not in self._arguments:
-            raise ToolError(f"There is no tool {name!r}.{_did_you_mean(name, self._arguments)}")
-        known = self._arguments[name]
-        if unknown := sorted(set(arguments) - set(known)):
+        if name not in self._offered:
+            raise ToolError(f"There is no tool {name!r}.{_did_you_mean(name, self._offered)}")
+        offered = self._offered[name]
+        known = list(offered.get("properties", {}))
+        if unknown := sorted(set(arguments) - {*known, CONFIRM}):
             hints = " ".join(f"{show(arg)!r} is unknown.{_did_you_mean(arg, known)}" for arg in unknown)
             raise ToolError(f"{name} was not called: {hints} It takes: {', '.join(known) or 'nothing'}.")
+        if CLUSTER in known:
+            self._refuse_cluster(name, arguments.get(CLUSTER), offered)
+
+    def _refuse_cluster(self, name: str, given: Any, offered: dict[str, Any]) -> None:
+        """Where several clusters are configured, a change names its own, and one that takes changes."""
+        names = offered["properties"][CLUSTER]["enum"]
+        everywhere = [cluster.name for cluster in self._clusters]
+        if given in {None, ""}:
+            if CLUSTER in offered.get("required", ()):
+                raise ToolError(
+                    f"{name} was not called: on which cluster? It changes something, so name one of: {', '.join(names)}."
+                )
+        elif given not in names:
+            if given in everywhere:
+                raise ToolError(f"{name} was not called: cluster {given!r} is read-only. Others: {', '.join(names)}.")
+            near = _did_you_mean(str(given), names)
+            raise ToolError(
+                f"{name} was not called: no cluster {show(str(given))!r}.{near} There are: {', '.join(names)}."
+            )
+
+
+def shaped(tool: Tool, clusters: Sequence[Cluster]) -> dict[str, Any]:
+    """A tool's input schema as this configuration needs it.
+
+    `cluster` is absent where there is one; with several it is an enum, required for what changes something, holding
+    those that accept changes. `confirm` is absent from what adds, unless a cluster is protected.
+    """
+    properties = dict(tool.parameters.get("properties", {}))
+    required = list(tool.parameters.get("required", []))
+    hints = tool.annotations
+    reads = bool(hints and hints.read_only_hint)
+    if CONFIRM in properties and not (hints and hints.destructive_hint) and not any(c.protected for c in clusters):
+        del properties[CONFIRM]
+    if CLUSTER in properties:
+        names = [cluster.name for cluster in clusters if reads or not cluster.read_only]
+        if len(clusters) == 1:
+            del properties[CLUSTER]
+        else:
+            properties[CLUSTER] = {**properties[CLUSTER], "enum": names}
+            if not reads:
+                required.append(CLUSTER)
+    schema = {**tool.parameters, "properties": properties}
+    return {**schema, "required": required} if required else schema
 
 
 def _did_you_mean(word: str, known: Any) -> str:
@@ -108,24 +171,31 @@ def _mended(value: Any) -> Any:
     return value
 
 
-def build_server(settings: Settings, *, mage: Mage | None = None) -> MageServer:
+def build_server(
+    settings: Settings, *, wire: "httpx.AsyncBaseTransport | None" = None, clock: Clock | None = None
+) -> MageServer:
     """A server for these settings. Nothing is opened on the network, here or at its start.
 
-    `mage` is for tests and the demo, which bring a client of their own; without it one is made from the settings.
+    `wire` and `clock` are for the demo and for tests: a simulated Mage in process, and its time.
     """
 
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
-        async with mage or Mage(settings.cluster) as client:
-            yield App(settings, client)
+        async with AsyncExitStack() as stack:
+            mages = {
+                cluster.name: await stack.enter_async_context(Mage(cluster, wire=wire, clock=clock))
+                for cluster in settings.clusters
+            }
+            yield App(settings, mages, Audit(settings.audit))
 
-    read_only = settings.read_only or settings.cluster.read_only
+    writable = not all(cluster.read_only for cluster in settings.clusters)
     toolsets = [ALL[name] for name in settings.toolsets]
-    tools = [tool for toolset in toolsets for tool in toolset.tools(read_only=read_only)]
+    tools = [tool for toolset in toolsets for tool in toolset.tools(read_only=not writable)]
     everything = {tool.name for toolset in toolsets for tool in toolset.tools(read_only=False)}
     server = MageServer(
         tools=tools,
         hidden=frozenset(everything - {tool.name for tool in tools}),
+        clusters=settings.clusters,
         name="mage-mcp",
         title="Mage",
         version=__version__,
@@ -136,8 +206,7 @@ def build_server(settings: Settings, *, mage: Mage | None = None) -> MageServer:
         subscriptions=False,
     )
     set_up_logging(settings.log_level)
-    if is_open_to_eavesdroppers(settings.cluster.url):
-        log.warning(
-            "%s is spoken to without encryption (http): who listens can read passwords.", settings.cluster.label
-        )
+    for cluster in settings.clusters:
+        if is_open_to_eavesdroppers(cluster.url):
+            log.warning("%s is spoken to without encryption (http): who listens can read passwords.", cluster.label)
     return server

@@ -12,7 +12,7 @@ from mcp import Client, StdioServerParameters
 from mage_mcp.client import Clock, Cluster, Mage
 from mage_mcp.demo.app import create_app
 from mage_mcp.demo.world import World
-from mage_mcp.server import build_server
+from mage_mcp.server import MageServer, build_server
 from mage_mcp.settings import Settings
 from tests.host import Host, Person
 from tests.lab.mage import RealMage
@@ -56,6 +56,12 @@ def mage_of(world: World, **cluster: object) -> Mage:
     return Mage(Cluster(url=URL, **cluster), wire=wire, clock=clock_of(world))
 
 
+def demo_server(world: World, *, clusters: tuple[Cluster, ...] = (Cluster(url=URL),), **settings: object) -> MageServer:
+    """A server over the simulated Mage, in process."""
+    wire = httpx.ASGITransport(app=create_app(world))
+    return build_server(Settings(clusters=clusters, **settings), wire=wire, clock=clock_of(world))
+
+
 @pytest.fixture
 async def mage(world: World) -> AsyncIterator[Mage]:
     async with mage_of(world) as client:
@@ -71,8 +77,7 @@ def era(request: pytest.FixtureRequest) -> str:
 async def demo_host(world: World, mode: str) -> AsyncIterator[Host]:
     """A host with a person at it, connected in process to a server over the simulated Mage."""
     person = Person()
-    server = build_server(Settings(), mage=mage_of(world))
-    async with Client(server, mode=mode, elicitation_callback=person) as client:
+    async with Client(demo_server(world), mode=mode, elicitation_callback=person) as client:
         assert client.protocol_version == ERAS[mode]
         yield Host(client, person, world=world)
 

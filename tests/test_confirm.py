@@ -6,10 +6,9 @@ import pytest
 from mcp import Client
 
 from mage_mcp.demo.world import World
-from mage_mcp.server import build_server
-from mage_mcp.settings import Settings
+from mage_mcp.settings import Cluster
 from mage_mcp.tools._seal import GOOD_FOR_S, Seal
-from tests.conftest import mage_of
+from tests.conftest import URL, demo_server, mage_of
 from tests.host import Host, Person
 
 pytestmark = pytest.mark.anyio
@@ -17,8 +16,7 @@ pytestmark = pytest.mark.anyio
 
 @asynccontextmanager
 async def connected(world: World, era: str, person: Person | None, **settings: object):
-    server = build_server(Settings(**settings), mage=mage_of(world))
-    async with Client(server, mode=era, elicitation_callback=person) as client:
+    async with Client(demo_server(world, **settings), mode=era, elicitation_callback=person) as client:
         yield Host(client, person or Person(), world=world)
 
 
@@ -127,13 +125,10 @@ async def test_a_run_that_ends_while_the_person_thinks_is_left_alone(world: Worl
         assert answer["runs"][0]["after"] == "completed"
 
 
-@pytest.mark.parametrize("read_only", ["settings", "cluster"])
-async def test_read_only_offers_no_change_and_sends_none(world: World, era: str, read_only: str):
-    mage = mage_of(world, read_only=True)
-    server = build_server(
-        Settings(read_only=read_only == "settings", cluster={"read_only": read_only == "cluster"}), mage=mage
-    )
-    async with Client(server, mode=era) as client:
+@pytest.mark.parametrize("of", ["server", "cluster"])
+async def test_read_only_offers_no_change_and_sends_none(world: World, era: str, of: str):
+    cluster = Cluster(url=URL, read_only=of == "cluster")
+    async with Client(demo_server(world, clusters=(cluster,), read_only=of == "server"), mode=era) as client:
         host = Host(client, Person(), world=world)
         names = {tool.name for tool in (await client.list_tools()).tools}
         assert not names & {"trigger_pipeline", "retry_run", "cancel_runs"}

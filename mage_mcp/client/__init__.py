@@ -32,6 +32,9 @@ class Mage:
     ) -> None:
         self._transport = Transport(cluster, wire=wire, clock=clock)
         self.name = cluster.name
+        self.label = cluster.label
+        self.protected = cluster.protected
+        self.read_only = cluster.read_only
         self.clock = self._transport.clock
         self.triggers = Triggers(self._transport)
         self.pipelines = Pipelines(self._transport, self.triggers)

@@ -1,5 +1,6 @@
 """One time budget for a whole call: its requests, retries and waits share it."""
 
+import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -28,18 +29,22 @@ class Deadline:
         self._now = clock.now
         self._ends = self._now() + budget_s
         self._paused_at: float | None = None
+        self.patience = anyio.CancelScope()
+        """Is cancelled when nobody answers; the whole call runs inside it."""
 
     def remaining(self) -> float:
         return max(0.0, self._ends - self._now())
 
-    def pause(self) -> None:
-        """Stop counting: the time a person takes to answer a question is not the call's."""
+    def pause(self, *, at_most_s: float) -> None:
+        """Stop counting: the time a person takes to answer a question is not the call's. It has an end of its own."""
         self._paused_at = self._now()
+        self.patience.deadline = anyio.current_time() + at_most_s
 
     def resume(self) -> None:
         if self._paused_at is not None:
             self._ends += self._now() - self._paused_at
             self._paused_at = None
+            self.patience.deadline = math.inf
 
 
 _current: ContextVar[Deadline | None] = ContextVar("deadline", default=None)
@@ -55,7 +60,8 @@ def call_deadline(budget_s: float = CALL_BUDGET_S, clock: Clock | None = None) -
     deadline = Deadline(budget_s, clock or Clock())
     token = _current.set(deadline)
     try:
-        yield deadline
+        with deadline.patience:
+            yield deadline
     finally:
         _current.reset(token)
 

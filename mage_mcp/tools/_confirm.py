@@ -1,23 +1,21 @@
-"""How a destroy tool gets a person's yes: asked where the client can ask, by preview and code where it cannot."""
+"""How a change gets a person's yes: asked where the client can ask, by preview and code where it cannot."""
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any, Literal
+from typing import Any
 
-from mcp.server.mcpserver import (
-    AcceptedElicitation,
-    CancelledElicitation,
-    Context,
-    DeclinedElicitation,
-    Elicit,
-)
+from mcp.server.mcpserver import AcceptedElicitation, CancelledElicitation, Context, DeclinedElicitation, Elicit
 from pydantic import BaseModel, Field
 
 from mage_mcp.client.deadline import current_deadline
 from mage_mcp.errors import MageRefused
 from mage_mcp.tools._deps import App
 
-__all__ = ["Agreement", "Consent", "Plan", "Verdict", "ask", "judge"]
+ANSWER_WITHIN_S = 300.0
+"""How long a person has, where the question holds the call open (protocols before 2026-07-28)."""
+MOST_QUESTIONS = 3
+"""Where the world keeps changing between question and answer, nothing is done after so many."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,29 @@ class Verdict(Enum):
     PREVIEW = auto()
     DECLINED = auto()
     CANCELLED = auto()
+    CHANGING = auto()
+
+
+@dataclass
+class Questions:
+    """How often one call was asked about, each time differently: only this process needs to know."""
+
+    _asked: dict[str, tuple[tuple[str, ...], int, float]] = field(default_factory=dict)
+
+    def count(self, key: str, acts: tuple[str, ...], *, is_answer: bool) -> int:
+        """The how-manieth question this is; asking the same again does not count."""
+        now = time.monotonic()
+        self._asked = {k: v for k, v in self._asked.items() if now - v[2] < 2 * ANSWER_WITHIN_S}
+        before, times, _ = self._asked.get(key, ((), 0, now))
+        if not is_answer:
+            times = 1
+        elif before != acts:
+            times += 1
+        self._asked[key] = (acts, times, now)
+        return times
+
+
+_questions = Questions()
 
 
 def can_ask(ctx: Context[App]) -> bool:
@@ -57,17 +78,19 @@ def can_ask(ctx: Context[App]) -> bool:
     return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
 
 
-def ask(plan: Plan, ctx: Context[App]) -> Agreement | Elicit[Agreement]:
+def ask(plan: Plan, ctx: Context[App], *, key: str, protected: bool) -> Agreement | Elicit[Agreement]:
     """The resolver's part: a question, or a placeholder that `judge` looks behind.
 
     Raises MageRefused under MAGE_CONFIRM=person where no person can be asked.
     """
-    mode: Literal["ask", "person", "never"] = ctx.request_context.lifespan_context.settings.confirm
-    if plan.harmless or mode == "never":
+    mode = ctx.request_context.lifespan_context.settings.confirm
+    if plan.harmless or (mode == "never" and not protected):
         return Agreement(agree=True)
     if can_ask(ctx):
+        if _questions.count(key, plan.acts, is_answer=ctx.input_responses is not None) > MOST_QUESTIONS:
+            return Agreement(agree=False)
         if deadline := current_deadline():
-            deadline.pause()
+            deadline.pause(at_most_s=ANSWER_WITHIN_S)
         return Elicit("\n".join((plan.question, *(f"- {act}" for act in plan.acts))), Agreement)
     if mode == "person":
         raise MageRefused(
@@ -77,15 +100,19 @@ def ask(plan: Plan, ctx: Context[App]) -> Agreement | Elicit[Agreement]:
     return Agreement(agree=False)
 
 
-def judge(plan: Plan, consent: Consent, ctx: Context[App], *, code: str, bound: dict[str, Any]) -> Verdict:
+def judge(
+    plan: Plan, consent: Consent, ctx: Context[App], *, code: str, bound: dict[str, Any], key: str, protected: bool
+) -> Verdict:
     """Whether to act. `bound` is what a code must have been made for."""
     if deadline := current_deadline():
         deadline.resume()
     app = ctx.request_context.lifespan_context
-    if plan.harmless or app.settings.confirm == "never":
+    if plan.harmless or (app.settings.confirm == "never" and not protected):
         return Verdict.ACT
     if not can_ask(ctx):
         return Verdict.ACT if code and app.seal.opens(code, bound) else Verdict.PREVIEW
+    if _questions.count(key, plan.acts, is_answer=True) > MOST_QUESTIONS:
+        return Verdict.CHANGING
     if isinstance(consent, AcceptedElicitation):
         return Verdict.ACT if consent.data.agree else Verdict.DECLINED
     return Verdict.CANCELLED if isinstance(consent, CancelledElicitation) else Verdict.DECLINED

@@ -1,30 +1,40 @@
-"""Parameters the model never sees: the Mage client, and how to report progress."""
+"""Parameters the model never sees: the Mage client of the cluster it named, and how to report progress."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from mcp.server.mcpserver import Context, Resolve
+from pydantic import Field
 
 from mage_mcp.client import Mage as MageClient
 from mage_mcp.settings import Settings
+from mage_mcp.tools._audit import Audit
 from mage_mcp.tools._seal import Seal
 
 
 @dataclass(frozen=True)
 class App:
-    """What the server holds from start to stop."""
+    """What the server holds from start to stop: its clients by cluster name, in the order of the configuration."""
 
     settings: Settings
-    mage: MageClient
+    mages: Mapping[str, MageClient]
+    audit: Audit
     seal: Seal = field(default_factory=Seal)
+
+    def mage(self, cluster: str) -> MageClient:
+        """The client of a cluster; of the first where none is named. The server has refused unknown names before."""
+        return self.mages[cluster] if cluster else next(iter(self.mages.values()))
 
 
 Report = Callable[[float, float, str], Awaitable[None]]
 
+ClusterArg = Annotated[str, Field(description="Cluster.")]
+"""Stands in every tool's signature; what a client sees of it depends on how many are configured."""
 
-async def _mage(ctx: Context[App]) -> MageClient:
-    return ctx.request_context.lifespan_context.mage
+
+async def _mage(cluster: str, ctx: Context[App]) -> MageClient:
+    return ctx.request_context.lifespan_context.mage(cluster)
 
 
 async def _progress(ctx: Context[App]) -> Report:

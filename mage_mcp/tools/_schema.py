@@ -2,6 +2,7 @@
 
 from typing import Any
 
+_CLUSTER = {"type": "string", "description": "Cluster that was asked, where it has a name."}
 _UNTRUSTED = {
     "type": "array",
     "items": {"type": "string"},
@@ -34,11 +35,11 @@ def lean_schema(schema: dict[str, Any]) -> dict[str, Any]:
     return lean
 
 
-def with_untrusted(schema: dict[str, Any]) -> dict[str, Any]:
-    """An output schema that admits the list of untrusted fields, and keeps models' docstrings to itself."""
+def with_common_fields(schema: dict[str, Any]) -> dict[str, Any]:
+    """An output schema that admits the cluster and the untrusted fields, and keeps models' docstrings to itself."""
     defs = {name: _undescribed(part) for name, part in schema.get("$defs", {}).items()}
     lean = _undescribed(schema) | ({"$defs": defs} if defs else {})
-    return lean | {"properties": {**schema.get("properties", {}), "untrusted": _UNTRUSTED}}
+    return lean | {"properties": {"cluster": _CLUSTER, **schema.get("properties", {}), "untrusted": _UNTRUSTED}}
 
 
 def _undescribed(schema: dict[str, Any]) -> dict[str, Any]:

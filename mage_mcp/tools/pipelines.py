@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mage_mcp.client.pipelines import PipelineDetail, PipelinePage, PipelineStatus, PipelineType
-from mage_mcp.client.runs.reporting import RunReport
+from mage_mcp.client.runs.starting import StartedRun
 from mage_mcp.tools._args import IdAsText, Limit, Offset, PipelineUuid, WaitS
 from mage_mcp.tools._deps import Mage, Progress
 from mage_mcp.tools._toolset import Toolset
@@ -44,7 +44,7 @@ async def trigger_pipeline(
     trigger: Annotated[str, IdAsText, Field(description="Id or name of an active trigger to run through.")] = "",
     execution_date: Annotated[str, Field(description="ISO date or time the run is for, UTC.")] = "",
     wait_s: WaitS = 0,
-) -> RunReport:
+) -> StartedRun:
     """Start one run of a pipeline and return its id; with wait_s, wait for how it ends.
 
     If it fails in that time the answer says why, as get_run does. A run takes seconds to hours: for long ones leave

@@ -1,5 +1,6 @@
 """Starting a run: exactly one, through a trigger that stays, and found again when Mage's answer is lost."""
 
+import json
 import secrets
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -7,6 +8,7 @@ from typing import Any
 
 import anyio
 
+from mage_mcp.client.models import Change
 from mage_mcp.client.near import unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.pipelines import Pipelines
@@ -21,7 +23,6 @@ from mage_mcp.errors import (
     MageInvalid,
     MageNotFound,
     MageReplyInvalid,
-    MageUnreachable,
     MageWriteUncertain,
 )
 from mage_mcp.text import MASK, one_line
@@ -35,6 +36,14 @@ _LATEST_20: Params = {"_limit": 20, "order_by[]": "id desc", "disable_retries_gr
 _LONGEST_VARIABLES = 50_000
 
 
+class StartedRun(RunReport, Change):
+    """The run that was started, and how it is; without a run where nothing was."""
+
+    run: int | None = None  # type: ignore[assignment]
+    pipeline: str = ""
+    status: str = ""
+
+
 class RunStarter(RunReporter):
     """Start runs."""
 
@@ -44,15 +53,16 @@ class RunStarter(RunReporter):
 
     async def start_and_report(
         self, pipeline: str, *, wait_s: float = 0, progress: Report | None = None, **how: Any
-    ) -> RunReport:
+    ) -> StartedRun:
         """`start`, then `report` on the run: at once, or when it has ended or `wait_s` are over."""
         record, note = await self.start(pipeline, **how)
         try:
             report = await self.report(str(record.id), wait_s=wait_s, progress=progress)
         except MageError as error:
             note = f"{note} The run was started; looking at it then failed: {error}".strip()
-            return RunReport(run=record.id, pipeline=pipeline, status=record.status, note=note)
-        return report.model_copy(update={"note": f"{note} {report.note}".strip()})
+            return StartedRun(changed=True, run=record.id, pipeline=pipeline, status=record.status, note=note)
+        told = {name: getattr(report, name) for name in type(report).model_fields}
+        return StartedRun(**{**told, "changed": True, "note": f"{note} {report.note}".strip()})
 
     async def start(
         self, pipeline: str, *, variables: dict[str, Any] | None = None, trigger: str = "", execution_date: str = ""
@@ -122,7 +132,10 @@ class RunStarter(RunReporter):
         )
 
     async def _post(self, trigger: TriggerRecord, body: dict[str, Any]) -> tuple[RunRecord, str]:
-        """POST the run once. Where the answer is lost or says error, find out whether the run exists."""
+        """POST the run once. Where the answer is lost or says error, find out whether the run exists.
+
+        Raises MageWriteUncertain where that cannot be found out.
+        """
         try:
             reply = await self._transport.write(
                 "POST", api("pipeline_schedules", trigger.id, "pipeline_runs"), {"pipeline_run": body}
@@ -135,12 +148,10 @@ class RunStarter(RunReporter):
                 return record, "Mage's answer was lost; this run was found by the mark sent with it."
             if refused:
                 raise
-            raise MageWriteUncertain(
-                f"Mage's answer was lost, and no run of trigger {trigger.id} bears this call's mark so far.",
-                next_step=f"Look at list_runs(pipeline={trigger.pipeline_uuid!r}) before you start another.",
-            ) from error
+            raise _perhaps_started(trigger, f"no run of trigger {trigger.id} bears this call's mark so far") from error
 
     async def _find_by_nonce(self, trigger: TriggerRecord, nonce: str, *, once: bool) -> RunRecord | None:
+        hindrance: MageError | None = None
         for pause in _LOOKS[:1] if once else _LOOKS:
             await self._transport.clock.sleep(pause)
             try:
@@ -148,13 +159,24 @@ class RunStarter(RunReporter):
                     api("pipeline_schedules", trigger.id, "pipeline_runs"),
                     **_LATEST_20,
                 )
-            except MageUnreachable:
+                records = [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
+            except MageError as error:  # whatever it is: told instead, it would hide that there may be a run
+                hindrance = error
                 continue
-            for row in root(reply, "pipeline_runs", kind=list):
-                record = RunRecord.model_validate(row)
+            hindrance = None
+            for record in records:
                 if record.event_variables.get(NONCE) == nonce:
                     return record
+        if hindrance is not None:
+            raise _perhaps_started(trigger, f"looking for the run failed as well ({hindrance.what})") from hindrance
         return None
+
+
+def _perhaps_started(trigger: TriggerRecord, why: str) -> MageWriteUncertain:
+    return MageWriteUncertain(
+        f"Mage's answer was lost, and {why}.",
+        next_step=f"Look at list_runs(pipeline={trigger.pipeline_uuid!r}) before you start another.",
+    )
 
 
 def _awake(trigger: TriggerRecord) -> TriggerRecord:
@@ -178,7 +200,14 @@ def _variables(variables: dict[str, Any]) -> dict[str, Any]:
                 f"{one_line(name, 40)!r} is no variable's name; nothing was started.",
                 next_step="Names are like Python's: letters, digits, underscores.",
             )
-    text = repr(variables)
+    try:
+        text = json.dumps(variables, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        raise MageInvalid(
+            "The variables cannot be sent as JSON (half a character, NaN, or too deep); nothing was started.",
+            next_step="Give plain texts, numbers, lists and objects.",
+        ) from None
     if MASK in text:
         raise MageInvalid(
             f"A variable's value holds the mask {MASK}; nothing was started.", next_step="Give the real value."
@@ -195,10 +224,10 @@ def _execution_date(text: str) -> str:
     """UTC, no offset (Mage would drop it), with microseconds that no other run is likely to have."""
     try:
         moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise MageInvalid(
             f"execution_date cannot be read: {one_line(text, 40)!r}; nothing was started.",
             next_step="It takes an ISO date or time such as 2026-11-01 or 2026-11-01T06:00:00Z.",
         ) from None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment.strftime("%Y-%m-%d %H:%M:%S.") + f"{secrets.randbelow(999_999) + 1:06d}"
+    return str(moment.replace(tzinfo=None, microsecond=secrets.randbelow(999_999) + 1))

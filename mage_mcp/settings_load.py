@@ -1,0 +1,277 @@
+"""Put the settings together: flags over environment over file over defaults, save that safety only tightens."""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from mage_mcp.errors import MageNotConfigured
+from mage_mcp.settings import (
+    DEFAULT_CLUSTER,
+    DEFAULT_TOOLSETS,
+    PUBLIC_API_KEY,
+    PUBLIC_CLOUD_API_KEY,
+    TOOLSETS,
+    Cluster,
+    Settings,
+)
+from mage_mcp.text import one_line, remember_secret
+
+# First path segments of Mage's web pages and API: a URL pasted from the browser ends before them.
+_PAGES = frozenset(
+    {
+        "api",
+        "block-layout",
+        "compute",
+        "dashboard",
+        "files",
+        "global-data-products",
+        "global-hooks",
+        "manage",
+        "oauth",
+        "overview",
+        "pipeline-runs",
+        "pipelines",
+        "platform",
+        "settings",
+        "sign-in",
+        "templates",
+        "terminal",
+        "triggers",
+        "version-control",
+    }
+)
+_SECRETS = ("password", "token", "api_key", "cloud_password", "cloud_api_key")
+_OF_A_CLUSTER = (
+    "url",
+    "email",
+    "password",
+    "token",
+    "api_key",
+    "team_id",
+    "cluster_id",
+    "cloud_url",
+    "cloud_email",
+    "cloud_password",
+    "cloud_api_key",
+    "ca_bundle",
+)
+_FROM_ENVIRONMENT = {name: f"MAGE_{name.upper()}" for name in _OF_A_CLUSTER}
+_OF_THE_SERVER = ("toolsets", "confirm", "log_level", "audit")
+_TIGHTENING = ("read_only", "protected")
+_CHOICES = {"confirm": ("ask", "person", "never"), "log_level": ("DEBUG", "INFO", "WARNING", "ERROR")}
+_TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
+
+
+def load_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings of this process.
+
+    `flags` holds what was given on the command line (None means not given); `config` among them, or MAGE_CONFIG, names
+    the file, else the user's own is read where there is one. Empty values and a literal `${user_config.…}`, which some
+    hosts pass for a field left blank, count as unset. `read_only` and `protected` hold when they are set anywhere.
+
+    Raises MageNotConfigured with the name of the setting that cannot be understood.
+    """
+    given = dict(flags or {})
+    environment = _Environment(os.environ if environ is None else environ)
+    file, path = _read_file(given.pop("config", None) or environment.get("MAGE_CONFIG"), required_by=given)
+    sources: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    for name in (*_OF_THE_SERVER, *_OF_A_CLUSTER):
+        flag, variable = given.get(name), environment.get(f"MAGE_{name.upper()}")
+        if flag is not None:
+            values[name], sources[name] = flag, f"--{name.replace('_', '-')}"
+        elif variable:
+            values[name], sources[name] = variable, f"MAGE_{name.upper()}"
+        elif name in _OF_THE_SERVER and name in file:
+            values[name], sources[name] = file[name], str(path)
+    tight = {name: _tightened(name, given, environment, file, sources) for name in _TIGHTENING}
+    clusters = _clusters(values, file, tight, environment, sources, path)
+    return Settings(
+        clusters=clusters,
+        toolsets=_toolsets(values.get("toolsets", ""), sources.get("toolsets", "")),
+        confirm=_choice("confirm", values, sources, "ask"),
+        log_level=_choice("log_level", values, sources, "WARNING"),
+        audit=values.get("audit", ""),
+        read_only=tight["read_only"],
+        demo=bool(given.get("demo")),
+        sources=sources,
+    )
+
+
+class _Environment:
+    """The variables that are set: neither empty nor a placeholder that the host left in."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def get(self, name: str) -> str:
+        text = self._environ.get(name, "").strip()
+        return "" if text.startswith("${") else text
+
+
+def _clusters(
+    values: dict[str, Any],
+    file: dict[str, Any],
+    tight: dict[str, bool],
+    environment: _Environment,
+    sources: dict[str, str],
+    path: Path | None,
+) -> tuple[Cluster, ...]:
+    """The one that environment and flags describe, if any, then those of the file by name."""
+    tables = file.get("clusters", {})
+    shared = {name: values[name] for name in _OF_A_CLUSTER if name in values and name.startswith("cloud_")}
+    clusters = []
+    own = {name: values[name] for name in _OF_A_CLUSTER if name in values}
+    if not tables or any(name in own for name in ("url", "cluster_id")):
+        own["url"] = mage_url(own.get("url", ""), source=sources.get("url", "MAGE_URL"))
+        clusters.append(_cluster(DEFAULT_CLUSTER, own, tight))
+    for name, table in tables.items():
+        where = f"[clusters.{name}] in {path}"
+        known = _resolved(table, environment, where)
+        cluster_tight = {key: tight[key] or bool(known.pop(key, False)) for key in _TIGHTENING}
+        known["url"] = mage_url(str(known.get("url", "")), source=f"url of {where}")
+        clusters.append(_cluster(name, {**shared, **known}, cluster_tight))
+    return tuple(clusters)
+
+
+def _cluster(name: str, values: dict[str, Any], tight: Mapping[str, Any]) -> Cluster:
+    for secret in _SECRETS:
+        if values.get(secret) and values[secret] not in {PUBLIC_API_KEY, PUBLIC_CLOUD_API_KEY}:
+            remember_secret(str(values[secret]))
+    for value in values.get("headers", {}).values():
+        remember_secret(str(value))
+    return Cluster(name=name, **values, **tight)
+
+
+def _resolved(table: Any, environment: _Environment, where: str) -> dict[str, Any]:
+    """A cluster's table with `password_env = "NAME"` and the like replaced by what the variable holds."""
+    if not isinstance(table, dict):
+        raise MageNotConfigured(f"{where} is no table.", next_step='It looks like: url = "https://host/workspace".')
+    known = {*_OF_A_CLUSTER, *_TIGHTENING, "headers"}
+    resolved: dict[str, Any] = {}
+    for key, value in table.items():
+        base = key.removesuffix("_env")
+        if key.endswith("_env") and base in _SECRETS:
+            resolved[base] = environment.get(str(value)) or None
+        elif key in known:
+            resolved[key] = value
+        else:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise MageNotConfigured(
+                f"{where} has an unknown key {one_line(key, 40)!r}.",
+                next_step=f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}.",
+            )
+    return {key: value for key, value in resolved.items() if value is not None}
+
+
+def _read_file(named: str | None, *, required_by: Mapping[str, Any]) -> tuple[dict[str, Any], Path | None]:
+    """The config file as a table: the named one, which must exist, or the user's own, which need not."""
+    import tomllib
+
+    path = Path(named).expanduser() if named else default_config_file()
+    if required_by.get("demo") or (not named and not path.is_file()):
+        return {}, None
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MageNotConfigured(
+            f"The config file {path} cannot be read ({type(error).__name__}).", next_step="Correct --config."
+        ) from None
+    except ValueError as error:
+        raise MageNotConfigured(f"The config file {path} is no valid TOML: {one_line(str(error))}.") from None
+    known = {*_OF_THE_SERVER, *_TIGHTENING, "clusters"}
+    if unknown := sorted(set(table) - known):
+        raise MageNotConfigured(
+            f"The config file {path} has an unknown key {one_line(unknown[0], 40)!r}.",
+            next_step=f"Known at the top: {', '.join(sorted(known))}.",
+        )
+    return table, path
+
+
+def default_config_file() -> Path:
+    """`config.toml` in the user's config folder, wherever the platform keeps that."""
+    import platformdirs
+
+    return platformdirs.user_config_path("mage-mcp", appauthor=False) / "config.toml"
+
+
+def mage_url(text: str, *, source: str = "MAGE_URL") -> str:
+    """The base URL of a Mage server, from what people paste: with a page's path, without a scheme, with a slash."""
+    if not text:
+        return ""
+    if "://" not in text:
+        text = ("http://" if text.startswith(("localhost", "127.", "[::1]")) else "https://") + text
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in {"http", "https"}:
+        raise MageNotConfigured(
+            f"{source} is not a URL of a Mage server.", next_step="It looks like http://localhost:6789."
+        )
+    if "@" in parts.netloc:
+        raise MageNotConfigured(
+            f"{source} holds a user name or password.", next_step="Use MAGE_EMAIL and MAGE_PASSWORD for these."
+        )
+    kept: list[str] = []
+    for segment in parts.path.split("/"):
+        if segment in _PAGES:
+            break
+        if segment:
+            kept.append(segment)
+    return f"{parts.scheme}://{parts.netloc}/{'/'.join(kept)}".rstrip("/")
+
+
+def _toolsets(value: Any, source: str) -> tuple[str, ...]:
+    names = value.split(",") if isinstance(value, str) else [str(name) for name in value]
+    wanted = {name.strip() for name in names if name.strip()}
+    if not wanted:
+        return DEFAULT_TOOLSETS
+    if wanted == {"all"}:
+        return TOOLSETS
+    if unknown := sorted(wanted - set(TOOLSETS)):
+        raise MageNotConfigured(
+            f"{source} names unknown toolsets: {', '.join(unknown)}.",
+            next_step=f"Known: {', '.join(TOOLSETS)}, or all.",
+        )
+    return tuple(name for name in TOOLSETS if name in wanted)
+
+
+def _choice(name: str, values: dict[str, Any], sources: dict[str, str], default: str) -> Any:
+    choices = _CHOICES[name]
+    value = str(values.get(name, default))
+    value = value.upper() if choices[0].isupper() else value.lower()
+    if value not in choices:
+        raise MageNotConfigured(
+            f"{sources.get(name, name)} is {one_line(value, 40)!r}.",
+            next_step=f"It takes one of: {', '.join(choices)}.",
+        )
+    return value
+
+
+def _tightened(
+    name: str, given: Mapping[str, Any], environment: _Environment, file: Mapping[str, Any], sources: dict[str, str]
+) -> bool:
+    """Whether it is set in any of the three places."""
+    variable = f"MAGE_{name.upper()}"
+    places = {
+        f"--{name.replace('_', '-')}": given.get(name),
+        variable: environment.get(variable),
+        "the config file": file.get(name),
+    }
+    for place, value in places.items():
+        if value not in (None, "") and _boolean(value, place):
+            sources[name] = place
+            return True
+    return False
+
+
+def _boolean(value: Any, source: str) -> bool:
+    text = str(value).lower()
+    if text not in _TRUE | _FALSE:
+        raise MageNotConfigured(f"{source} is {one_line(str(value), 40)!r}.", next_step="It takes true or false.")
+    return text in _TRUE

@@ -1,0 +1,53 @@
+"""One JSON line before and one after everything that changes something, also for what was declined or refused."""
+
+import json
+import secrets
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from mage_mcp.client.models import iso
+from mage_mcp.text import MASK, is_secret_name, shorten, show
+
+_LONGEST_VALUE = 200
+
+
+@dataclass(frozen=True)
+class Audit:
+    """Writes to a file, or to stderr where none is named."""
+
+    file: str = ""
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    def begin(self, tool: str, *, cluster: str, arguments: dict[str, Any], hidden: frozenset[str]) -> str:
+        """Write the line before; returns the id that the line after bears too."""
+        call = secrets.token_hex(4)
+        shown = {name: _masked(name, value, hidden) for name, value in arguments.items()}
+        self._write({"phase": "before", "call": call, "tool": tool, "cluster": cluster, "arguments": shown})
+        return call
+
+    def end(self, call: str, tool: str, *, cluster: str, outcome: str) -> None:
+        self._write({"phase": "after", "call": call, "tool": tool, "cluster": cluster, "outcome": show(outcome)})
+
+    def _write(self, line: dict[str, Any]) -> None:
+        text = json.dumps({"audit": "mage-mcp", "time": iso(self.now()), **line}, ensure_ascii=False) + "\n"
+        if not self.file:
+            sys.stderr.write(text)
+            sys.stderr.flush()
+            return
+        with Path(self.file).open("a", encoding="utf-8") as file:
+            file.write(text)
+
+
+def _masked(name: str, value: Any, hidden: frozenset[str]) -> Any:
+    """`hidden` arguments keep their shape and lose every value; others lose what looks secret."""
+    if name in hidden or is_secret_name(name):
+        return dict.fromkeys(value, MASK) if isinstance(value, dict) else MASK
+    if isinstance(value, dict):
+        return {key: _masked(str(key), item, frozenset()) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_masked(name, item, frozenset()) for item in value]
+    return shorten(show(value), _LONGEST_VALUE) if isinstance(value, str) else value

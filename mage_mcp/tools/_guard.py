@@ -1,0 +1,134 @@
+"""What stands between a model and a change: a plan, a person's yes, a second look, and two audit lines."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, get_type_hints
+
+from mcp.server.mcpserver import Context, Elicit, Resolve
+from mcp.types import CallToolResult
+
+from mage_mcp.client import Mage as MageClient
+from mage_mcp.client.models import Answer, Change
+from mage_mcp.errors import MageError
+from mage_mcp.tools._answer import to_result
+from mage_mcp.tools._confirm import Agreement, Consent, Plan, Verdict, ask, judge
+from mage_mcp.tools._deps import App
+from mage_mcp.tools._signature import CLUSTER, CONFIRM, ConfirmCode, dressed, sign
+
+Planner = Callable[..., Awaitable[Plan]]
+
+
+def guarded(
+    fn: Callable[..., Awaitable[Answer]], plan: Planner | None, *, title: str, hidden: frozenset[str]
+) -> Callable[..., Awaitable[CallToolResult]]:
+    """The function as the SDK sees it: its arguments, a code to confirm with, and resolvers that plan and ask."""
+    guard = _Guard(fn, plan, title, hidden)
+    hints = guard.hints
+    given = {name: hint for name, hint in hints.items() if name not in {"return", "progress"}}
+
+    async def planned(**arguments: Any) -> Plan:
+        return await guard.look(arguments)
+
+    sign(planned, given | {"return": Plan})
+
+    async def consented(planned: Plan, ctx: Context[App], **arguments: Any) -> Agreement | Elicit[Agreement]:
+        return guard.ask(planned, ctx, arguments)
+
+    question = {"planned": Annotated[Plan, Resolve(planned)], "ctx": Context[App]}
+    sign(consented, given | question | {"return": Agreement | Elicit[Agreement]})
+    # Each tool's question has a name of its own on the wire, stable across processes.
+    consented.__qualname__ = planned.__qualname__ = f"{fn.__name__}.consent"
+
+    async def call(
+        planned: Plan, consent: Consent, ctx: Context[App], confirm: str, **arguments: Any
+    ) -> CallToolResult:
+        arguments.pop(CLUSTER, None)  # `mage` is its client
+        return await guard.run(planned, consent, ctx, confirm, arguments)
+
+    extra = {CONFIRM: ConfirmCode, **question, "consent": Annotated[Consent, Resolve(consented)]}
+    return dressed(call, fn, hints, extra=extra)
+
+
+class _Guard:
+    """One tool's own."""
+
+    def __init__(
+        self, fn: Callable[..., Awaitable[Answer]], plan: Planner | None, title: str, hidden: frozenset[str]
+    ) -> None:
+        self._fn, self._plan, self._title, self._hidden = fn, plan, title, hidden
+        self.hints = get_type_hints(fn, include_extras=True)
+        self._answer: type[Change] = self.hints["return"]
+        self._plan_arguments = list(inspect.signature(plan).parameters) if plan else []
+
+    async def look(self, arguments: dict[str, Any]) -> Plan:
+        """The plan; on a protected cluster whatever changes something is one."""
+        mage: MageClient = arguments["mage"]
+        if self._plan is not None:
+            planned = await self._plan(**{name: arguments[name] for name in self._plan_arguments})
+            if not planned.harmless:
+                return planned
+        if not mage.protected:
+            return Plan()
+        shown = ", ".join(f"{k}={v!r}" for k, v in _given(arguments).items() if k not in self._hidden and v)
+        return Plan(f"{self._title} on {mage.label}, which is protected?", (f"{self._fn.__name__}({shown})",))
+
+    def ask(self, planned: Plan, ctx: Context[App], arguments: dict[str, Any]) -> Agreement | Elicit[Agreement]:
+        mage: MageClient = arguments["mage"]
+        return ask(planned, ctx, key=self._key(mage, arguments), protected=mage.protected)
+
+    async def run(
+        self, planned: Plan, consent: Consent, ctx: Context[App], code: str, arguments: dict[str, Any]
+    ) -> CallToolResult:
+        """Judge, act or not, and write both audit lines whatever happens."""
+        app, mage, name = ctx.request_context.lifespan_context, arguments["mage"], self._fn.__name__
+        given = _given(arguments)
+        bound = {"tool": name, "cluster": mage.name, "arguments": given, "acts": planned.acts}
+        verdict = judge(
+            planned, consent, ctx, code=code, bound=bound, key=self._key(mage, arguments), protected=mage.protected
+        )
+        line = app.audit.begin(name, cluster=mage.name, arguments=given, hidden=self._hidden)
+        outcome = "failed"
+        try:
+            if verdict is Verdict.ACT:
+                result = await self._act(planned, arguments)
+            else:
+                result = _not_done(self._answer, verdict, planned, code=app.seal.code(bound))
+            outcome = "changed" if result.changed else f"unchanged: {verdict.name.lower()}"
+        except MageError as error:
+            outcome = f"refused: {error}"
+            raise
+        finally:
+            app.audit.end(line, name, cluster=mage.name, outcome=outcome)
+        return to_result(result, mage=mage)
+
+    async def _act(self, planned: Plan, arguments: dict[str, Any]) -> Change:
+        """Look once more, and act on nothing that was not agreed to."""
+        if not planned.harmless:
+            again = await self.look(arguments)
+            if not set(again.acts) <= set(planned.acts):
+                note = "Nothing was changed: meanwhile it would do more than was agreed to. Call again to see what."
+                return self._answer(changed=False, would=list(again.acts), note=note)
+        return await self._fn(**arguments)  # type: ignore[return-value] # its annotation is `_answer`
+
+    def _key(self, mage: MageClient, arguments: dict[str, Any]) -> str:
+        return repr((self._fn.__name__, mage.name, sorted(_given(arguments).items())))
+
+
+def _not_done(answer: type[Change], verdict: Verdict, planned: Plan, *, code: str) -> Change:
+    """What a call that was not agreed to answers."""
+    if verdict is Verdict.PREVIEW:
+        note = (
+            "Nothing was changed yet. Show this to the person; if they agree, call again with the same arguments "
+            "and this confirm code, within ten minutes."
+        )
+        return answer(changed=False, would=list(planned.acts), confirm=code, note=note)
+    if verdict is Verdict.CHANGING:
+        note = "Nothing was changed: what it would do was another each time it was asked about. Look again first."
+        return answer(changed=False, would=list(planned.acts), note=note)
+    word = "declined" if verdict is Verdict.DECLINED else "dismissed the question"
+    return answer(changed=False, note=f"The person {word}; nothing was changed. Do not try again unasked.")
+
+
+def _given(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments that the model gave, without what was injected."""
+    return {k: v for k, v in arguments.items() if v is None or isinstance(v, str | int | float | list | dict)}
