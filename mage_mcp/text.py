@@ -154,30 +154,16 @@ def _mask_pair(found: re.Match[str]) -> str:
 
 # In their order, each with letters of which it needs at least one: few texts hold any, and a pattern takes ten times as
 # long to find that out.
-_TELLTALE_LETTERS = ("passw", "pwd", "secret", "token", "credential", "key", "authorization", "cookie")
-_KEY_LETTERS = (
-    "akia",
-    "asia",
-    "aiza",
-    "dapi",
-    "glpat-",
-    "xox",
-    "sk",
-    "ghp_",
-    "gho_",
-    "ghu_",
-    "ghs_",
-    "ghr_",
-    "github_",
-)
+_TELLTALE_SIGNS = ("passw", "pwd", "secret", "token", "credential", "key", "authorization", "cookie")
+_KEY_SIGNS = ("akia", "asia", "aiza", "dapi", "glpat-", "xox", "sk", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github")
 _MASKS: tuple[tuple[tuple[str, ...], re.Pattern[str], str | Callable[[re.Match[str]], str]], ...] = (
     (("key",), _PRIVATE_KEY, MASK),  # first: a pair would take its first word and hide where it begins
     (("://",), _CREDENTIALS_IN_URL, _mask_login),
     (("cookie",), _COOKIES, rf"\g<name>{MASK}"),
-    (_TELLTALE_LETTERS, _SECRET_PAIR, _mask_pair),
-    (_TELLTALE_LETTERS, _SECRET_FLAG, rf"\g<flag>{MASK}"),
+    (_TELLTALE_SIGNS, _SECRET_PAIR, _mask_pair),
+    (_TELLTALE_SIGNS, _SECRET_FLAG, rf"\g<flag>{MASK}"),
     (("bearer", "basic"), _BEARER, rf"\g<kind> {MASK}"),
     (("eyj",), _JWT, MASK),
-    (_KEY_LETTERS, _WELL_KNOWN, MASK),
+    (_KEY_SIGNS, _WELL_KNOWN, MASK),
 )
 _SIGNS = frozenset(sign for signs, _, _ in _MASKS for sign in signs)
