@@ -100,7 +100,7 @@ class MageServer(MCPServer[App]):
         if given in {None, ""}:
             if CLUSTER in offered.get("required", ()):
                 raise ToolError(
-                    f"{name} was not called: on which cluster? It changes something, so name one of: {', '.join(names)}."
+                    f"{name} was not called: on which cluster? A change names its own, one of: {', '.join(names)}."
                 )
         elif given not in names:
             if given in everywhere:
