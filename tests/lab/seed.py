@@ -61,8 +61,9 @@ def hold_workers(wire: Wire, slow_schedule: int) -> Iterator[None]:
     """Keep Mage's worker pool alive for as long as its scheduler lives. Run at least one other block meanwhile.
 
     Mage's queue has a race: the pool ends when it is idle, and a job that is queued at that moment waits until another
-    one comes; a run then hangs with a block `queued`. A block that sleeps for a year keeps the pool from ever being
-    idle. When its run has been deleted, nothing but a sleeping process is left of it.
+    one comes; a run then hangs with a block `queued` (3 of 300 short runs at an interval of 0.3 s, 1 of 80 at 0.1 and
+    at 1.5; no interval is proof against it, only luckier). A block that sleeps for a year keeps the pool from ever
+    being idle: 0 of 400. When its run has been deleted, nothing but a sleeping process is left of it.
 
     Blocks that run later must have later ids, and be there before the deletion: an id that is given out a second time
     would hang too, for Mage takes that block to be the sleeper, under way already.
