@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from mage_mcp.demo import sources
+from mage_mcp.demo.planted import PLANTED
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ PIPELINES: tuple[Pipeline, ...] = (
             _exporter("export_orders", sources.EXPORT_ORDERS, "add_tax"),
         ),
         tags=("finance", "daily"),
-        variables={"region": "emea", "row_count": 5, "db_password": "not-shown"},
+        variables={"region": "emea", "row_count": 5, "db_password": PLANTED["pipeline variable db_password"]},
         triggers=(
             Trigger("sales_api", "api", variables={"from_trigger": "yes"}, tags=("ops",)),
             Trigger("sales_yearly", "time", "0 3 1 1 *"),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mage_mcp.demo.planted import PLANTED
 from mage_mcp.demo.traces import Raised, raised_in
 
 Variables = Mapping[str, Any]
@@ -92,7 +93,8 @@ def _no_file(source: str) -> Raised:
 
 
 def _refused(source: str) -> Raised:
-    text = "\033[31mcould not connect to postgresql://etl:s3cret@db.internal/sales\033[0m"
+    database = f"postgresql://etl:{PLANTED['password in an error text']}@db.internal/sales"
+    text = f"\033[31mcould not connect to {database}\033[0m"
     return raised_in(source, "ConnectionError", text, ("transform", "raise ConnectionError"))
 
 

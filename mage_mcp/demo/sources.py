@@ -6,6 +6,8 @@ project.
 
 from textwrap import dedent
 
+from mage_mcp.demo.planted import PLANTED
+
 
 def _block(decorator: str, body: str, imports: str = "") -> str:
     """One block file: imports, Mage's usual guarded import of the decorator, then the block."""
@@ -224,13 +226,13 @@ LOAD_ACCOUNTS = _returns("[{'account': 'acme'}]")
 
 SYNC_ACCOUNTS = _block(
     "transformer",
-    r"""
-    DATABASE = 'postgresql://etl:s3cret@db.internal/sales'
+    rf"""
+    DATABASE = 'postgresql://etl:{PLANTED["password in an error text"]}@db.internal/sales'
 
 
     @transformer
     def transform(accounts, *args, **kwargs):
-        raise ConnectionError(f'\033[31mcould not connect to {DATABASE}\033[0m')
+        raise ConnectionError(f'\033[31mcould not connect to {{DATABASE}}\033[0m')
     """,
 )
 
