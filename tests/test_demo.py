@@ -14,6 +14,7 @@ import pytest
 
 from mage_mcp.demo.app import create_app
 from mage_mcp.demo.auth import API_KEY
+from mage_mcp.demo.cloud import CloudWorld
 from mage_mcp.demo.cron import is_interval, next_run_at
 from mage_mcp.demo.project import PIPELINES
 from mage_mcp.demo.serve import create_served_app
@@ -827,7 +828,7 @@ async def test_a_failed_login_changes_the_words_of_every_later_404(world: World,
 
 
 async def test_the_served_world_shows_its_state_and_takes_time(world: World) -> None:
-    transport = httpx.ASGITransport(create_served_app(world))
+    transport = httpx.ASGITransport(create_served_app(CloudWorld(world.clock)))
     async with httpx.AsyncClient(transport=transport, base_url="http://mage.test") as http:
         run = await start(http, SALES_API)
         assert (await http.post("/_demo/clock", json={"advance_s": 30})).json() == {

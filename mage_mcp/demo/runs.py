@@ -142,6 +142,18 @@ class Run:
             self.block_runs = self.blocks_at(now)
             self._end(now, "cancelled")
 
+    def interrupt(self, now: datetime) -> None:
+        """The server goes down: a run under way fails, as by a trigger's timeout, but no log says why.
+
+        Its blocks are cancelled, none has failed. A run that had not begun has yet to be started.
+        """
+        if self.status(now) == "running":
+            self.block_runs = self.blocks_at(now)
+            self._end(now, "failed")
+        elif self.status(now) == "initial":
+            self._drop_after(now)
+            self.started_at, self.block_runs = None, []
+
     def retry(self, now: datetime, from_block: str | None) -> None:
         """Mage's `retry_blocks`: set blocks back and run on, whatever the state of the run.
 

@@ -129,9 +129,22 @@ class World:
             trigger.last_enabled_at = self.now
         trigger.status = status
         if status == "active":
-            for run in self.runs.values():
-                if run.trigger_id == trigger.id and run.started_at is None and run.status(self.now) == "initial":
-                    self._start(run, trigger, self.now)
+            self._start_waiting(self.now, trigger)
+
+    def go_down(self) -> None:
+        """The server stops, or is stopped, without a word to the runs that are under way."""
+        for run in self.runs.values():
+            run.interrupt(self.now)
+
+    def come_up(self, at: datetime) -> None:
+        """The server will be back at that time, and start what waits."""
+        for trigger in self.triggers.values():
+            self._start_waiting(at, trigger)
+
+    def _start_waiting(self, at: datetime, trigger: TriggerRow) -> None:
+        for run in self.runs.values():
+            if run.trigger_id == trigger.id and run.started_at is None and run.status(self.now) == "initial":
+                self._start(run, trigger, at)
 
     def create_run(
         self,
