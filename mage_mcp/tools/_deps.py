@@ -2,9 +2,9 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
-from mcp.server.mcpserver import Context, Resolve
+from mcp.server.mcpserver import AcceptedElicitation, Context, Resolve
 from pydantic import Field
 
 from mage_mcp.client import Mage as MageClient
@@ -44,3 +44,7 @@ async def _progress(ctx: Context[App]) -> Report:
 Mage = Annotated[MageClient, Resolve(_mage)]
 Progress = Annotated[Report, Resolve(_progress)]
 """Called with seconds waited, seconds to wait at most, and a sentence. Silent where the client did not ask."""
+
+# The SDK wraps each of these in `AcceptedElicitation[Any]`. Pydantic builds that class anew, 0.5 ms in every call, unless
+# somebody holds on to it.
+_HELD = AcceptedElicitation[Any]
