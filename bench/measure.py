@@ -11,9 +11,8 @@ from typing import Any
 from mcp import Client
 
 from bench.replay import Recorder, Replay, Sent, after_which
-from mage_mcp.client import Cluster, Mage
 from mage_mcp.server import build_server
-from mage_mcp.settings import Settings
+from mage_mcp.settings import Cluster, Settings
 from tests.host import Answer, Host, Person
 
 
@@ -87,7 +86,7 @@ class Measured:
 @asynccontextmanager
 async def host(url: str, wire: Recorder | None = None) -> AsyncIterator[Host]:
     """An MCP client in memory, connected to a server over the Mage at `url`."""
-    server = build_server(Settings(), mage=Mage(Cluster(url=url), wire=wire))
+    server = build_server(Settings(clusters=(Cluster(url=url),)), wire=wire)
     async with Client(server) as client:
         yield Host(client, Person())
 
