@@ -76,13 +76,14 @@ def read_traceback(text: str, error: str | None = None) -> Traceback | None:
     None where `text` holds no traceback, such as `NoneType: None`.
     """
     lines = _lines(text)
-    at = _line_of(error, lines) if error is not None else None
+    at = _line_of(error, lines) if error else None
     if at is None:
         at = _line_after_frames(lines, _last_part(lines))
     if at is None:
         return None
     depth = lines[at].depth
-    begin = max((i + 1 for i in range(at) if lines[i].depth == depth and lines[i].text in _CHAINED), default=0)
+    # Between two groups the separator stands outside of both.
+    begin = max((i + 1 for i in range(at) if lines[i].depth <= depth and lines[i].text in _CHAINED), default=0)
     end = next((i for i in range(at, len(lines)) if lines[i].depth != depth), len(lines))
     kind, message, notes = _exception(lines[at:end], error)
     frames = _frames([line for line in lines[begin:at] if line.depth == depth])
@@ -111,8 +112,6 @@ def _line_of(error: str, lines: list[_Line]) -> int | None:
         for i, line in enumerate(lines):
             if line.depth < 0 or not _names(line.text, first):
                 continue
-            if not first and (i == 0 or not lines[i - 1].text.startswith("  ")):
-                continue  # a lone word of some message; the bare type stands right below the frames
             whole = [after.text for after in lines[i + 1 : i + 1 + len(rest)]] == rest
             best = max(best or (False, -line.depth, i), (whole, -line.depth, i))
         if best is not None:
@@ -121,8 +120,6 @@ def _line_of(error: str, lines: list[_Line]) -> int | None:
 
 
 def _names(text: str, first: str) -> bool:
-    if not first:
-        return _TYPE.fullmatch(text) is not None
     return text.endswith(": " + first) and _TYPE.fullmatch(text, 0, len(text) - len(first) - 2) is not None
 
 

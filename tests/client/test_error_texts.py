@@ -26,6 +26,7 @@ SAME_CAUSE = [
     ("OSError", "cannot read in/2026-11-24.csv", "cannot read in/2026-11-25.csv"),
     ("Timeout", "since 2026-11-24 02:16:07", "since 2026-01-02 12:00:00"),
     ("KeyError", "'row_17'", "'row_18'"),
+    ("KeyError", "'ada lovelace'", "'grace hopper'"),
     ("ValueError", "one\n  two", "one two"),
 ]
 OTHER_CAUSE = [

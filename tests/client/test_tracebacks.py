@@ -38,6 +38,8 @@ def line_of(source: str) -> int:
         ("raise ValueError('')", "ValueError", ""),
         ("e = ValueError()\ne.add_note('word')\nraise e", "ValueError", ""),
         ("e = ValueError('x\\ny')\ne.add_note('KeyError: x')\nraise e", "ValueError", "x\ny"),
+        ("e = ValueError('x')\ne.add_note('not a type: x')\nraise e", "ValueError", "x"),
+        ("raise ValueError('\\nx')", "ValueError", "x"),
         ("raise ValueError('not x: KeyError: x')", "ValueError", "not x: KeyError: x"),
         ("raise ValueError('one\\ntwo\\n')", "ValueError", "one\ntwo"),
         ("raise ValueError('one\\r\\ntwo')", "ValueError", "one\ntwo"),
@@ -66,10 +68,19 @@ def test_without_the_exceptions_text_the_traceback_alone_is_read() -> None:
         assert (found.raised.type, found.raised.message) == ("ValueError", error)
 
 
-def test_without_the_exceptions_text_a_chain_and_a_group_are_read_as_well() -> None:
+def test_without_the_exceptions_text_chains_and_groups_are_read_as_well() -> None:
     chain, _ = raised("try:\n    1 / 0\nexcept Exception as e:\n    raise ValueError('v') from e")
     group, _ = raised("try:\n    1 / 0\nexcept Exception as e:\n    raise ExceptionGroup('g', [e])")
-    for text, kind, message in ((chain, "ValueError", "v"), (group, "ExceptionGroup", "g (1 sub-exception)")):
+    of_groups = (
+        "try:\n    raise ExceptionGroup('h', [E])\nexcept Exception as e:\n    raise ExceptionGroup('g', [e]) from e"
+    )
+    groups, _ = raised(of_groups.replace("E]", "OSError()]"))
+    one = "g (1 sub-exception)"
+    for text, kind, message in (
+        (chain, "ValueError", "v"),
+        (group, "ExceptionGroup", one),
+        (groups, "ExceptionGroup", one),
+    ):
         found = read_traceback(text)
         assert found is not None
         assert (found.raised.type, found.raised.message) == (kind, message)

@@ -218,6 +218,11 @@ def test_a_librarys_cause_is_told_if_it_says_something_new() -> None:
     assert (repeated.cause, same_type.cause) == (None, None)
 
 
+def test_a_line_of_sql_is_no_line_of_a_python_block() -> None:
+    found = failure(HEAD + "Error: no\nLINE 1: def helper(n):\n", "no\nLINE 1: def helper(n):")
+    assert (found.line, found.code) == (None, "")
+
+
 def test_a_missing_file_that_is_not_the_blocks_own_keeps_its_name() -> None:
     evidence = all_evidence("missing_file")
     log = [
