@@ -45,6 +45,6 @@ Mage = Annotated[MageClient, Resolve(_mage)]
 Progress = Annotated[Report, Resolve(_progress)]
 """Called with seconds waited, seconds to wait at most, and a sentence. Silent where the client did not ask."""
 
-# The SDK wraps each of these in `AcceptedElicitation[Any]`. Pydantic builds that class anew, 0.5 ms in every call, unless
-# somebody holds on to it.
+# The SDK wraps each of these in `AcceptedElicitation[Any]`. Pydantic builds that class anew in every call, which takes
+# 0.5 ms, unless somebody holds on to it.
 _HELD = AcceptedElicitation[Any]
