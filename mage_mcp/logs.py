@@ -3,7 +3,7 @@
 import logging
 import sys
 
-from mage_mcp.text import redact
+from mage_mcp.text import show
 
 _QUIET = ("httpx", "httpcore", "httpx2", "stamina", "asyncio")
 """Libraries that log URLs, or retries, at INFO."""
@@ -13,7 +13,7 @@ class RedactingFormatter(logging.Formatter):
     """A filter would not see a traceback; a formatter has the last word."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return show(super().format(record))
 
 
 def set_up_logging(level: str) -> None:

@@ -21,7 +21,7 @@ from mage_mcp.client.deadline import call_deadline
 from mage_mcp.errors import MageError, MageReadOnly
 from mage_mcp.logs import set_up_logging
 from mage_mcp.settings import Cluster, Settings, is_open_to_eavesdroppers
-from mage_mcp.text import mend_surrogates, show
+from mage_mcp.text import mend_surrogates, one_line, show
 from mage_mcp.tools import ALL
 from mage_mcp.tools._audit import Audit
 from mage_mcp.tools._deps import App
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     import httpx
 
 log = logging.getLogger(__name__)
+
+_LONGEST_NAME = 60
+_MOST_TOLD = 5
+"""Of what is wrong with a call."""
 
 INSTRUCTIONS = (
     "Operates Mage, the data pipeline orchestrator. Start with list_pipelines, or with list_runs(status='failed') when "
@@ -84,11 +88,15 @@ class MageServer(MCPServer[App]):
         if name in self._hidden:
             raise ToolError(show(str(MageReadOnly(f"{name} changes something."))))
         if name not in self._offered:
-            raise ToolError(f"There is no tool {name!r}.{_did_you_mean(name, self._offered)}")
+            hint = _did_you_mean(name, self._offered) or f" There are: {', '.join(self._offered)}."
+            raise ToolError(f"There is no tool {one_line(name, _LONGEST_NAME)!r}.{hint}")
         offered = self._offered[name]
         known = list(offered.get("properties", {}))
         if unknown := sorted(set(arguments) - {*known, CONFIRM}):
-            hints = " ".join(f"{show(arg)!r} is unknown.{_did_you_mean(arg, known)}" for arg in unknown)
+            hints = " ".join(
+                f"{one_line(arg, _LONGEST_NAME)!r} is unknown.{_did_you_mean(arg, known)}"
+                for arg in unknown[:_MOST_TOLD]
+            )
             raise ToolError(f"{name} was not called: {hints} It takes: {', '.join(known) or 'nothing'}.")
         if CLUSTER in known:
             self._refuse_cluster(name, arguments.get(CLUSTER), offered)
@@ -97,7 +105,7 @@ class MageServer(MCPServer[App]):
         """Where several clusters are configured, a change names its own, and one that takes changes."""
         names = offered["properties"][CLUSTER]["enum"]
         everywhere = [cluster.name for cluster in self._clusters]
-        if given in {None, ""}:
+        if given is None or given == "":
             if CLUSTER in offered.get("required", ()):
                 raise ToolError(
                     f"{name} was not called: on which cluster? A change names its own, one of: {', '.join(names)}."
@@ -105,10 +113,9 @@ class MageServer(MCPServer[App]):
         elif given not in names:
             if given in everywhere:
                 raise ToolError(f"{name} was not called: cluster {given!r} is read-only. Others: {', '.join(names)}.")
-            near = _did_you_mean(str(given), names)
-            raise ToolError(
-                f"{name} was not called: no cluster {show(str(given))!r}.{near} There are: {', '.join(names)}."
-            )
+            word = one_line(str(given), _LONGEST_NAME)
+            near = _did_you_mean(word, names)
+            raise ToolError(f"{name} was not called: no cluster {word!r}.{near} There are: {', '.join(names)}.")
 
 
 def shaped(tool: Tool, clusters: Sequence[Cluster]) -> dict[str, Any]:
@@ -136,17 +143,19 @@ def shaped(tool: Tool, clusters: Sequence[Cluster]) -> dict[str, Any]:
 
 
 def _did_you_mean(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
+    near = difflib.get_close_matches(word[:_LONGEST_NAME], list(known), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def _argument_sentence(name: str, error: ValidationError) -> str:
     """Which argument is wrong and how, without pydantic's links and without echoing the value."""
-    problems = "; ".join(
-        f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'][:1].lower()}{e['msg'][1:]}"
-        for e in error.errors(include_url=False, include_input=False, include_context=False)
-    )
-    return f"{name} was not called: {problems}."
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    problems = [
+        f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in found[:_MOST_TOLD]
+    ]
+    if len(found) > _MOST_TOLD:
+        problems.append(f"and {len(found) - _MOST_TOLD} more")
+    return f"{name} was not called: {'; '.join(problems)}."
 
 
 async def mend_answers(ctx: Any, call_next: Any) -> Any:

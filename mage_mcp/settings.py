@@ -52,7 +52,7 @@ class Cluster(BaseModel):
         """How sentences name it: by the name a person gave it, else by its host."""
         if self.name != DEFAULT_CLUSTER:
             return f"cluster {self.name!r}"
-        return f"Mage at {urlsplit(self.url).netloc}" if self.url else "Mage"
+        return f"Mage at {urlsplit(self.url).netloc.rpartition('@')[2]}" if self.url else "Mage"
 
     @property
     def in_cloud(self) -> bool:

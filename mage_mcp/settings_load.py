@@ -2,10 +2,13 @@
 
 import difflib
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+
+from pydantic import ValidationError
 
 from mage_mcp.errors import MageNotConfigured
 from mage_mcp.settings import (
@@ -62,6 +65,9 @@ _FROM_ENVIRONMENT = {name: f"MAGE_{name.upper()}" for name in _OF_A_CLUSTER}
 _OF_THE_SERVER = ("toolsets", "confirm", "log_level", "audit")
 _TIGHTENING = ("read_only", "protected")
 _CHOICES = {"confirm": ("ask", "person", "never"), "log_level": ("DEBUG", "INFO", "WARNING", "ERROR")}
+_HOST = re.compile(r"[\w.:-]+")
+_LEFT_BLANK = re.compile(r"\$\{[\w.:-]+\}")
+"""What some hosts pass for a field without a value: `${user_config.token}`. A password may begin like it."""
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -94,7 +100,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
         toolsets=_toolsets(values.get("toolsets", ""), sources.get("toolsets", "")),
         confirm=_choice("confirm", values, sources, "ask"),
         log_level=_choice("log_level", values, sources, "WARNING"),
-        audit=values.get("audit", ""),
+        audit=str(values.get("audit", "")),
         read_only=tight["read_only"],
         demo=bool(given.get("demo")),
         sources=sources,
@@ -109,7 +115,7 @@ class _Environment:
 
     def get(self, name: str) -> str:
         text = self._environ.get(name, "").strip()
-        return "" if text.startswith("${") else text
+        return "" if _LEFT_BLANK.fullmatch(text) else text
 
 
 def _clusters(
@@ -122,6 +128,8 @@ def _clusters(
 ) -> tuple[Cluster, ...]:
     """The one that environment and flags describe, if any, then those of the file by name."""
     tables = file.get("clusters", {})
+    if not isinstance(tables, dict):
+        raise MageNotConfigured(f"clusters in {path} is no table.", next_step="Write one [clusters.NAME] for each.")
     shared = {name: values[name] for name in _OF_A_CLUSTER if name in values and name.startswith("cloud_")}
     clusters = []
     own = {name: values[name] for name in _OF_A_CLUSTER if name in values}
@@ -138,12 +146,19 @@ def _clusters(
 
 
 def _cluster(name: str, values: dict[str, Any], tight: Mapping[str, Any]) -> Cluster:
-    for secret in _SECRETS:
-        if values.get(secret) and values[secret] not in {PUBLIC_API_KEY, PUBLIC_CLOUD_API_KEY}:
-            remember_secret(str(values[secret]))
-    for value in values.get("headers", {}).values():
-        remember_secret(str(value))
-    return Cluster(name=name, **values, **tight)
+    try:
+        cluster = Cluster(name=name, **values, **tight)
+    except ValidationError as error:  # whose text would show the value, which may be a password
+        keys = sorted({str(problem["loc"][0]) for problem in error.errors(include_input=False)})
+        raise MageNotConfigured(
+            f"Cluster {one_line(name, 40)!r} has a value that is no text: {', '.join(keys)}.",
+            next_step='Put it in quotes; headers are a table: {NAME = "value"}.',
+        ) from None
+    secrets = [value for key in _SECRETS if (value := getattr(cluster, key)) is not None]
+    for secret in (*secrets, *cluster.headers.values()):
+        if secret.get_secret_value() not in {PUBLIC_API_KEY, PUBLIC_CLOUD_API_KEY}:
+            remember_secret(secret.get_secret_value())
+    return cluster
 
 
 def _resolved(table: Any, environment: _Environment, where: str) -> dict[str, Any]:
@@ -202,14 +217,14 @@ def mage_url(text: str, *, source: str = "MAGE_URL") -> str:
     """The base URL of a Mage server, from what people paste: with a page's path, without a scheme, with a slash."""
     if not text:
         return ""
-    if "://" not in text:
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text):
         text = ("http://" if text.startswith(("localhost", "127.", "[::1]")) else "https://") + text
     try:
         parts = urlsplit(text)
         host, _ = parts.hostname, parts.port
     except ValueError:
         host = None
-    if not host or parts.scheme not in {"http", "https"}:
+    if not host or not _HOST.fullmatch(host) or parts.scheme not in {"http", "https"}:
         raise MageNotConfigured(
             f"{source} is not a URL of a Mage server.", next_step="It looks like http://localhost:6789."
         )
@@ -227,7 +242,7 @@ def mage_url(text: str, *, source: str = "MAGE_URL") -> str:
 
 
 def _toolsets(value: Any, source: str) -> tuple[str, ...]:
-    names = value.split(",") if isinstance(value, str) else [str(name) for name in value]
+    names = [str(name) for name in value] if isinstance(value, list | tuple) else str(value).split(",")
     wanted = {name.strip() for name in names if name.strip()}
     if not wanted:
         return DEFAULT_TOOLSETS

@@ -10,7 +10,7 @@ import anyio
 from mage_mcp import errors
 from mage_mcp.client.deadline import Clock
 from mage_mcp.client.paths import api
-from mage_mcp.client.replies import root
+from mage_mcp.client.replies import StaleSession, root, rows
 from mage_mcp.settings import Cluster
 from mage_mcp.text import remember_secret
 
@@ -34,6 +34,7 @@ class Session:
         self._clock = clock
         self._lock = anyio.Lock()
         self._token = raw_token(cluster.token.get_secret_value()) if cluster.token else ""
+        remember_secret(self._token)  # the raw token inside a JWT is as good as the JWT
         self._open = False  # the cluster said that it needs no login
         self._refused_at: float | None = None
 
@@ -43,9 +44,9 @@ class Session:
             async with self._lock:
                 if not self._token and not self._open:
                     await self._log_in(first=True)
-        headers = {"X-API-KEY": self._cluster.api_key.get_secret_value()}
+        headers = self._key()
         if self._token:
-            headers["OAUTH-TOKEN"] = self._token
+            headers["OAUTH-TOKEN"] = _sendable(self._token, "MAGE_TOKEN")
         return headers, self._token
 
     async def renew(self, stale: str) -> None:
@@ -62,25 +63,39 @@ class Session:
                 self._token, self._open = "", False
                 await self._log_in(first=False)
 
+    def _key(self) -> dict[str, str]:
+        return {"X-API-KEY": _sendable(self._cluster.api_key.get_secret_value(), "MAGE_API_KEY")}
+
     @property
     def _can_log_in(self) -> bool:
         return bool(self._cluster.email and self._cluster.password)
 
     async def _log_in(self, *, first: bool) -> None:
         self._respect_refusal()
-        if first and await self._needs_no_login():
-            self._open = True
-            return
-        password = self._cluster.password
-        credentials = {"email": self._cluster.email, "password": password.get_secret_value() if password else ""}
         try:
-            reply = await self._exchange("POST", api("sessions"), body={"session": credentials})
+            if first and await self._needs_no_login():
+                self._open = True
+                return
+            token = await self._fresh_token()
         except errors.MageNotFound:  # a wrong password is a record that is not found
             self._refused_at = self._clock.now()
             self._respect_refusal()
+        except errors.MageWriteUncertain as error:  # a lost login changed nothing that matters
+            raise errors.MageUnreachable(f"{self._cluster.label} did not answer the login.") from error
+        except StaleSession:
+            raise errors.MageAuthRequired(f"{self._cluster.label} refuses the login itself.") from None
         else:
-            self._token = raw_token(str(root(reply, "session").get("token", "")))
-            remember_secret(self._token)
+            self._token = token
+            remember_secret(token)
+
+    async def _fresh_token(self) -> str:
+        password = self._cluster.password
+        credentials = {"email": self._cluster.email, "password": password.get_secret_value() if password else ""}
+        reply = await self._exchange("POST", api("sessions"), headers=self._key(), body={"session": credentials})
+        token = root(reply, "session").get("token")
+        if not token or not isinstance(token, str):
+            raise errors.MageReplyInvalid(f"{self._cluster.label} answered the login without a token.")
+        return raw_token(token)
 
     def _respect_refusal(self) -> None:
         if self._refused_at is None:
@@ -94,8 +109,17 @@ class Session:
 
     async def _needs_no_login(self) -> bool:
         """Ask the one endpoint that never needs a login; a Mage that does not tell may need one."""
-        statuses = root(await self._exchange("GET", api("status")), "statuses", kind=list)
+        statuses = rows(await self._exchange("GET", api("status"), headers=self._key()), "statuses")
         return bool(statuses) and statuses[0].get("require_user_authentication") is False
+
+
+def _sendable(value: str, name: str) -> str:
+    """A header's value, or an error: an HTTP library would break on it, with the value in its text."""
+    if not value.isascii() or not value.isprintable():
+        raise errors.MageAuthRequired(
+            f"{name} holds characters that no such key has.", next_step=f"Copy {name} again, without line breaks."
+        )
+    return value
 
 
 def raw_token(token: str) -> str:

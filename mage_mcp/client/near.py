@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 from mage_mcp.client.paths import api
-from mage_mcp.client.replies import root
+from mage_mcp.client.replies import rows
 from mage_mcp.client.transport import Transport
 from mage_mcp.errors import MageNotFound
 from mage_mcp.text import one_line
@@ -28,7 +28,7 @@ def did_you_mean(word: str, known: Iterable[str], *, where: str) -> str:
 
 async def pipeline_uuids(transport: Transport) -> set[str]:
     """Every pipeline of the cluster: one request, made only to name the nearest."""
-    return {str(row["uuid"]) for row in root(await transport.read(api("pipelines")), "pipelines", kind=list)}
+    return {str(row.get("uuid")) for row in rows(await transport.read(api("pipelines")), "pipelines")}
 
 
 async def unknown_pipeline(transport: Transport, uuid: str) -> MageNotFound:

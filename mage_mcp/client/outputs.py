@@ -1,6 +1,7 @@
 """What blocks produced: a sample, with its real size."""
 
 import json
+from math import isfinite
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -100,7 +101,8 @@ def _output(row: dict[str, Any], *, rows: int) -> Output:
     names = [str(name) for name in sample.get("columns") or []][:_MOST_COLUMNS]
     cells = [list(line)[:_MOST_COLUMNS] for line in sample["rows"] if isinstance(line, list)]
     most = max(1, min(rows, _MOST_CELLS // max(1, len(names))))
-    shape = row.get("shape") or []
+    told = row.get("shape")
+    shape = told if isinstance(told, list) and all(isinstance(size, int) for size in told) else []
     return Output(
         variable=variable,
         columns=[
@@ -137,6 +139,8 @@ _TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str
 
 
 def _cell(value: Any) -> Any:
+    if isinstance(value, float) and not isfinite(value):
+        return str(value)  # JSON has no word for it
     if value is None or isinstance(value, bool | int | float):
         return value
     return shorten(_as_text(value), _LONGEST_CELL)

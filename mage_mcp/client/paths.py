@@ -7,7 +7,8 @@ from mage_mcp.errors import MageInvalid
 from mage_mcp.text import one_line
 
 _LONGEST = 255
-_UUID = re.compile(r"[^/\\?#%\x00-\x1f\x7f]+")
+# Neither what a URL takes for its own, nor control characters, nor half a character.
+_UUID = re.compile(r"[^/\\?#%\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 def api(*segments: str | int) -> str:

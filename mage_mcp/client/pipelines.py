@@ -11,7 +11,7 @@ from mage_mcp.client.models import Answer, Message, Page, Untrusted, UtcTime
 from mage_mcp.client.near import did_you_mean, pipeline_uuids, unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.records import BlockRecord, PipelineRecord, RunRecord, TriggerRecord
-from mage_mcp.client.replies import root
+from mage_mcp.client.replies import count, root, rows
 from mage_mcp.client.run_rows import RunRow, run_row
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.client.triggers import TriggerRow, Triggers, without_ours
@@ -95,13 +95,13 @@ class Pipelines:
         if status is not None:
             params["status[]"] = "no_schedules" if status == "no_triggers" else status
         reply = await self._transport.read(api("pipelines"), **params)
-        rows = [PipelineRecord.model_validate(row) for row in root(reply, "pipelines", kind=list)]
-        total = _total(reply, fallback=offset + len(rows))
+        records = [PipelineRecord.model_validate(row) for row in rows(reply, "pipelines")]
+        total = count(reply, fallback=offset + len(records))
         return PipelinePage(
-            items=[_row(record) for record in rows],
+            items=[_row(record) for record in records],
             total=total,
             next_offset=offset + limit if total > offset + limit else None,
-            note="" if rows else await self._why_empty(search=search, tag=tag, total=total),
+            note="" if records else await self._why_empty(search=search, tag=tag, total=total),
         )
 
     async def get(self, pipeline: str) -> PipelineDetail:
@@ -109,6 +109,7 @@ class Pipelines:
 
         Raises MageNotFound with the nearest names.
         """
+        pipeline_uuid(pipeline)  # before anything is sent: the requests below leave side by side
         # Unlike a task group, gather raises the first error itself, which is what the caller shows.
         try:
             record, triggers, runs = await asyncio.gather(
@@ -144,7 +145,7 @@ class Pipelines:
         if total:
             return f"The offset is past the end: there are {total}."
         if tag:
-            tags = root(await self._transport.read(api("tags")), "tags", kind=list)
+            tags = rows(await self._transport.read(api("tags")), "tags")
             names = {str(row.get("uuid") or row.get("name")) for row in tags}
             if tag not in names:
                 return f"No pipeline has the tag {one_line(tag, 60)!r}. {did_you_mean(tag, names, where='in use')}"
@@ -154,12 +155,6 @@ class Pipelines:
             )
             return f"No pipeline's uuid contains {one_line(search, 60)!r}, with these filters. {near}"
         return "No pipeline fits these filters."
-
-
-def _total(reply: dict[str, Any], *, fallback: int) -> int:
-    metadata = reply.get("metadata")
-    count = metadata.get("count") if isinstance(metadata, dict) else None
-    return count if isinstance(count, int) else fallback
 
 
 def _row(record: PipelineRecord) -> PipelineRow:

@@ -5,9 +5,11 @@ Mage's five forms they come in. Only the client reads these; what leaves it are 
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from mage_mcp.errors import MageReplyInvalid
 
 RUN_STATUSES = ("initial", "running", "completed", "failed", "cancelled")
 BLOCK_RUN_STATUSES = (
@@ -30,18 +32,15 @@ def parse_time(value: Any) -> datetime | None:
     Forms seen on 0.9.80: `2026-11-24 02:16:13.666856`, the same without fraction, with `T`, with `+00:00`, and epoch
     seconds as a float. None for anything else: a run without a readable time is still a run.
     """
-    if isinstance(value, datetime):
-        moment = value
-    elif isinstance(value, int | float) and not isinstance(value, bool):
-        return datetime.fromtimestamp(value, UTC)
-    elif isinstance(value, str):
-        try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
+    try:
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        if not isinstance(moment, datetime):
             return None
-    else:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):  # each for another kind of number or date out of range
         return None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
 
 Time = Annotated[datetime | None, BeforeValidator(parse_time)]
@@ -51,6 +50,22 @@ class Record(BaseModel):
     """A row of Mage's. A null where a default exists counts as missing."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+
+    @classmethod
+    def model_validate(cls, obj: Any, **kwargs: Any) -> Self:
+        """The row as a record.
+
+        Raises MageReplyInvalid where it is none: no id, or another type than a known field has.
+        """
+        try:
+            return super().model_validate(obj, **kwargs)
+        except ValidationError as error:
+            where = ".".join(str(part) for part in error.errors(include_input=False)[0]["loc"]) or "the whole row"
+            name = cls.__name__.removesuffix("Record").lower()
+            raise MageReplyInvalid(
+                f"Mage's answer holds a {name} that cannot be read ({where}).",
+                next_step="This version of Mage may not be supported (0.9.80 is).",
+            ) from None
 
     @model_validator(mode="before")
     @classmethod

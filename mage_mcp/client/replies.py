@@ -13,7 +13,7 @@ from mage_mcp import errors
 from mage_mcp.text import one_line
 
 GATEWAY_STATUSES = frozenset({429, 502, 503, 504})
-"""A proxy's answers, or a busy server's: no Mage has acted on the request."""
+"""A proxy's answers, or a busy server's: not Mage's own words. Only after 429 is it certain that Mage did not act."""
 
 
 class StaleSession(Exception):  # a signal within the client, not an error of its own
@@ -31,7 +31,7 @@ def read_reply(status: int, body: bytes, *, what: str, label: str) -> dict[str, 
         raise errors.MageReplyInvalid(f"{label} answered {what} with a redirect, which is never followed.")
     try:
         reply = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise _not_json(status, body, what=what, label=label) from None
     if not isinstance(reply, dict):
         raise errors.MageReplyInvalid(f"{label} answered {what} with JSON that is no object.")
@@ -56,12 +56,37 @@ def root(reply: dict[str, Any], key: str, *, kind: type = dict) -> Any:
     return value
 
 
+def rows(reply: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """The list of objects under Mage's root key.
+
+    Raises MageReplyInvalid where it is missing or holds anything else.
+    """
+    found: list[Any] = root(reply, key, kind=list)
+    if not all(isinstance(row, dict) for row in found):
+        raise errors.MageReplyInvalid(f"Mage's answer has something else than objects under {key!r}.")
+    return found
+
+
+def count(reply: dict[str, Any], *, fallback: int) -> int:
+    """How many there are in all, as a list's metadata say; `fallback` where they do not."""
+    metadata = reply.get("metadata")
+    told = metadata.get("count") if isinstance(metadata, dict) else None
+    return told if isinstance(told, int) else fallback
+
+
+_LOOK = "Look with the list tools at what there is."
 _TRY_AGAIN = "Try again; if it stays, look at Mage's own log."
+_LONGEST_READ = 4_000
+_SQL = re.compile(r"\[SQL[:\s]|\[parameters:|\(Background on|\bLINE \d+:")
+_PATH = re.compile(r"(?<![\w:/.])(?:[A-Za-z]:)?(?:[/\\][\w.@~+-]+)+[/\\](?=[\w.@~+-])")
+_API_ERROR = re.compile(r"\{'code': (?P<code>\d{3}), .*'type': '(?P<type>\w+)'", re.DOTALL)
 
 
 def _not_json(status: int, body: bytes, *, what: str, label: str) -> errors.MageError:
     if status == 400 and b"path traversal" in body:
-        return errors.MageInvalid(f"Mage refused {what}: a value contains '../'.")
+        return errors.MageInvalid(
+            f"{label} refused {what}: a value contains '../'.", next_step="Leave that out; nothing was done."
+        )
     if not body:
         return errors.MageReplyInvalid(f"{label} answered {what} with nothing (HTTP {status}).")
     if body.lstrip()[:1] == b"<":
@@ -83,18 +108,19 @@ def _refusal(error: dict[str, Any], *, what: str, label: str) -> Exception:
             return StaleSession()
         return errors.MageForbidden(f"{label} does not allow {what} to this user.")
     if code == 404:
-        return errors.MageNotFound(f"{label} has no such record ({what}).")
+        return errors.MageNotFound(f"{label} has no such record ({what}).", next_step=_LOOK)
     if kind == "record_invalid":
-        return errors.MageNotFound(f"{label} has no such record, or refused its values ({what}).")
+        return errors.MageNotFound(f"{label} has no such record, or refused its values ({what}).", next_step=_LOOK)
     if code == 500:
         return _exception(str(error.get("exception") or ""), what=what, label=label)
-    return errors.MageFailed(f"{label} refused {what}: {one_line(str(error.get('message', '')))}", next_step=_TRY_AGAIN)
+    reason = _reason(str(error.get("message") or ""))
+    return errors.MageFailed(f"{label} refused {what}: {reason}.", exception=reason, next_step=_TRY_AGAIN)
 
 
 def _exception(text: str, *, what: str, label: str) -> Exception:
     """Mage's uncaught exceptions, told apart by their text (unchanged over many versions)."""
     if re.search(r"Pipeline .* does not exist", text):
-        return errors.MageNotFound(f"{label} has no such pipeline ({what}).")
+        return errors.MageNotFound(f"{label} has no such pipeline ({what}).", next_step=_LOOK)
     if text.startswith("No module named 'mage_ai.api"):
         return errors.MageUnsupported(f"{label} does not know {what}.")
     if "is not among the defined enum values" in text:
@@ -104,7 +130,13 @@ def _exception(text: str, *, what: str, label: str) -> Exception:
         )
     if text == "Not enough segments":
         return StaleSession()
-    text = one_line(re.split(r"\[SQL[:\s]|\(Background on", text)[0])
-    return errors.MageFailed(
-        f"{label} failed on {what}: {text or 'no reason given'}.", exception=text, next_step=_TRY_AGAIN
-    )
+    if found := _API_ERROR.match(text):
+        return _refusal({"code": int(found["code"]), "type": found["type"]}, what=what, label=label)
+    reason = _reason(text)
+    return errors.MageFailed(f"{label} failed on {what}: {reason}.", exception=reason, next_step=_TRY_AGAIN)
+
+
+def _reason(text: str) -> str:
+    """One line of Mage's words, without its SQL, its traceback and the folders of its server."""
+    first = _SQL.split(text[:_LONGEST_READ].partition("Traceback (most recent call last)")[0])[0]
+    return one_line(_PATH.sub("", first)).rstrip(".") or "no reason given"

@@ -11,7 +11,7 @@ from mage_mcp.client.records import UNFINISHED, BlockRunRecord, RunRecord
 from mage_mcp.errors import MageInvalid
 from mage_mcp.text import one_line
 
-_AGE = re.compile(r"(\d+)\s*(s|m|min|h|d|w)", re.IGNORECASE)
+_AGE = re.compile(r"([0-9]{1,9})\s*(s|m|min|h|d|w)", re.IGNORECASE)
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _GOES_ON = frozenset({*UNFINISHED, "queued"})
 _UNTOLD = "get_run says why"
@@ -73,11 +73,12 @@ def parse_moment(text: str, *, name: str, now: datetime) -> int:
 
     Raises MageInvalid.
     """
-    if age := _AGE.fullmatch(text.strip()):
-        return int((now - timedelta(**{_UNITS[age[2].lower()]: int(age[1])})).timestamp())
     try:
-        moment = datetime.fromisoformat(text.strip())
-    except ValueError:
+        if age := _AGE.fullmatch(text.strip()):
+            moment = now - timedelta(**{_UNITS[age[2].lower()]: int(age[1])})
+        else:
+            moment = datetime.fromisoformat(text.strip())
+    except (ValueError, OverflowError):
         raise MageInvalid(
             f"{name} is neither a time nor an age: {one_line(text, 40)!r}.",
             next_step="It takes 24h, 7d, 30m, or an ISO time such as 2026-11-24T06:00:00Z.",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 REQUESTS_AT_ONCE = 4
 """Mage is one process whose database calls block it: twenty at once take twenty times as long, each."""
 REQUEST_TIMEOUT_S = 30.0
+CONNECT_TIMEOUT_S = 10.0
+"""A third of it, so that a write which got no connection is known as not sent rather than as uncertain."""
 LARGEST_REPLY = 32 * 1024 * 1024
 """Bytes. Mage cannot page logs: 30,000 printed lines are 10 MB."""
 _ATTEMPTS = 3
@@ -65,8 +67,7 @@ class Transport:
         """
         if self.cluster.read_only:
             raise errors.MageReadOnly(f"{method} {path} was not sent.")
-        if remaining_s() < _LEAST_FOR_A_WRITE_S:
-            raise errors.MageTimeout("The time for this call was over before the change was sent; nothing changed.")
+        _leave_time_for_a_write(f"{method} /{path}")
         with anyio.CancelScope(shield=True):
             reply = await self._send(method, path, body=body)
         return reply
@@ -89,6 +90,8 @@ class Transport:
         import stamina  # 20 ms that a server without a call need not spend
 
         reads = method == "GET"
+        if remaining_s() <= 0:
+            raise _too_late(f"{method} /{path}")
 
         def wait_before_retry(error: Exception) -> bool | float:
             if not isinstance(error, _Unsent) or (error.wait_s or 0.0) >= remaining_s():
@@ -111,7 +114,7 @@ class Transport:
         path: str,
         *,
         reads: bool,
-        headers: dict[str, str] | None = None,
+        headers: dict[str, str],
         params: Params | None = None,
         body: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
@@ -121,16 +124,17 @@ class Transport:
             method,
             path,
             params=params or None,
-            headers=headers or {"X-API-KEY": self.cluster.api_key.get_secret_value()},
+            headers=headers,
             json=body,
         )
-        budget = min(REQUEST_TIMEOUT_S, remaining_s())
         try:
-            with anyio.fail_after(budget):
+            with anyio.fail_after(min(REQUEST_TIMEOUT_S, remaining_s())):
                 await self._slots.acquire()
         except TimeoutError:
-            raise self._timeout(what) from None
+            raise _too_late(what) from None
         try:
+            if not reads:
+                _leave_time_for_a_write(what)
             with anyio.fail_after(min(REQUEST_TIMEOUT_S, remaining_s())):
                 response, content = await self._fetch(client, request, what)
         except TimeoutError:
@@ -168,10 +172,11 @@ class Transport:
                 async for chunk in response.aiter_bytes():
                     content += chunk
                     if len(content) > LARGEST_REPLY:
-                        raise errors.MageReplyInvalid(
+                        too_large = errors.MageReplyInvalid(
                             f"{label}'s answer to {what} is over {LARGEST_REPLY // 2**20} MB, too large to read.",
                             next_step="Ask for less: one block instead of the whole run, a smaller limit.",
                         )
+                        raise self._lost(what, reads=reads, error=too_large)
             finally:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
@@ -206,16 +211,28 @@ class Transport:
         if self._http is None:
             import httpx  # 60 ms and an SSL context, not before the first call
 
-            self._http = httpx.AsyncClient(
-                base_url=self.cluster.url,
-                transport=self._wire,
-                timeout=REQUEST_TIMEOUT_S,
-                follow_redirects=False,
-                limits=httpx.Limits(max_connections=REQUESTS_AT_ONCE, max_keepalive_connections=REQUESTS_AT_ONCE),
-                cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-                headers={"Accept": "application/json"},
-            )
+            try:
+                self._http = httpx.AsyncClient(
+                    base_url=self.cluster.url,
+                    transport=self._wire,
+                    timeout=httpx.Timeout(REQUEST_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+                    follow_redirects=False,
+                    limits=httpx.Limits(max_connections=REQUESTS_AT_ONCE, max_keepalive_connections=REQUESTS_AT_ONCE),
+                    cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+                    headers={"Accept": "application/json"},
+                )
+            except httpx.InvalidURL:
+                raise errors.MageNotConfigured("MAGE_URL is not a URL of a Mage server.") from None
         return self._http
+
+
+def _leave_time_for_a_write(what: str) -> None:
+    if remaining_s() < _LEAST_FOR_A_WRITE_S:
+        raise _too_late(what)
+
+
+def _too_late(what: str) -> errors.MageTimeout:
+    return errors.MageTimeout(f"The time for this call was over before {what} was sent; nothing was changed by it.")
 
 
 def _retry_after(response: "httpx.Response") -> float | None:

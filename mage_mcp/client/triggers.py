@@ -9,7 +9,7 @@ from mage_mcp.client.models import Answer, Page, UtcTime
 from mage_mcp.client.near import did_you_mean, unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.records import TriggerRecord
-from mage_mcp.client.replies import root
+from mage_mcp.client.replies import count, root
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.errors import MageInvalid, MageNotFound
 from mage_mcp.text import one_line
@@ -22,6 +22,8 @@ TriggerStatus = Literal["active", "inactive"]
 TriggerType = Literal["time", "api", "event"]
 
 _ALL = 1000
+_TOO_MANY_DIGITS = 19
+"""No database has such an id."""
 
 
 class TriggerRow(Answer):
@@ -101,7 +103,7 @@ class Triggers:
         except MageNotFound:
             raise await unknown_pipeline(self._transport, pipeline) from None
         records = [TriggerRecord.model_validate(row) for row in root(reply, "pipeline_schedules", kind=list)]
-        total = (reply.get("metadata") or {}).get("count", offset + len(records))
+        total = count(reply, fallback=offset + len(records))
         if search or pipeline:
             records = sorted((r for r in records if search.lower() in r.name.lower()), key=lambda record: record.id)
             total = len(records)
@@ -139,7 +141,7 @@ class Triggers:
 
         Raises MageNotFound with the nearest names, MageInvalid where the name is not unique or the pipeline another.
         """
-        if trigger.isascii() and trigger.isdigit():
+        if trigger.isascii() and trigger.isdigit() and len(trigger) < _TOO_MANY_DIGITS:
             record = await self.record(int(trigger))
             if pipeline and record.pipeline_uuid != pipeline:
                 raise MageInvalid(

@@ -14,7 +14,7 @@ from mage_mcp.client.paths import api, block_uuid
 from mage_mcp.client.pipelines import downstream_of
 from mage_mcp.client.records import UNFINISHED, PipelineRecord, RunRecord
 from mage_mcp.client.runs.reading import RunReader
-from mage_mcp.errors import MageInvalid, MageNotFound, MageWriteUncertain
+from mage_mcp.errors import MageError, MageInvalid, MageNotFound, MageWriteUncertain
 from mage_mcp.text import one_line
 
 _READ_BACK_S = 5.0
@@ -24,7 +24,7 @@ class RunChange(Answer):
     run: int
     pipeline: str = ""
     before: str = Field(description="Status before.")
-    after: str = Field(description="Status read back from Mage.")
+    after: str = Field(description="Status read back from Mage; unknown where that failed.")
     note: str = ""
 
 
@@ -58,28 +58,37 @@ class RunChanger(RunReader):
         Source: Mage PipelineRunResource.update: any other run answers 200 and stays as it is.
         """
         records = await asyncio.gather(*(self.record(run) for run in sorted(set(runs))))
-        changes = [await self._cancel(record) for record in records]
-        changed = any(change.before != change.after for change in changes)
+        changes: list[RunChange] = []
+        for record in records:
+            try:
+                changes.append(await self._cancel(record))
+            except MageError as error:
+                if not changes:
+                    raise
+                changes.append(_change(record, after="unknown", note=f"It failed: {error}"))
+        changed = any(change.after not in {change.before, "unknown"} for change in changes)
+        ended = all(record.status not in UNFINISHED for record in records)
         return Cancelled(
-            changed=changed, runs=changes, note="" if changed else "Nothing to cancel: these runs had already ended."
+            changed=changed, runs=changes, note="Nothing to cancel: these runs had already ended." if ended else ""
         )
 
     async def _cancel(self, record: RunRecord) -> RunChange:
-        change = RunChange(run=record.id, pipeline=record.pipeline_uuid, before=record.status, after=record.status)
         if record.status not in UNFINISHED:
-            return change.model_copy(update={"note": "It had already ended."})
-        note = ""
+            return _change(record, after=record.status, note="It had already ended.")
+        lost = ""
         with anyio.CancelScope(shield=True):
             try:
                 await self._transport.write(
                     "PUT", api("pipeline_runs", record.id), {"pipeline_run": {"status": "cancelled"}}
                 )
             except MageWriteUncertain:
-                note = "Mage's answer was lost; this is what was read afterwards."
+                lost = "Mage's answer was lost; this is what was read afterwards."
             after = await self._read_back(record.id, until=lambda run: run.status not in UNFINISHED)
+        note = lost
         if after.status in UNFINISHED:
-            note = "Mage accepted the request, but the run goes on; look again in a moment with get_run."
-        return change.model_copy(update={"after": after.status, "note": note})
+            took = lost or "Mage accepted the request."
+            note = f"{took} The run goes on; look again in a moment with get_run."
+        return _change(record, after=after.status, note=note)
 
     async def plan_retry(self, run: int, *, from_block: str = "") -> Retried:
         """What `retry` would do, without doing it.
@@ -133,19 +142,31 @@ class RunChanger(RunReader):
         body: dict[str, Any] = {"pipeline_run_action": "retry_blocks"}
         if from_block:
             body["from_block_uuid"] = from_block
-        note = "The same run goes on; get_run(run, wait_s=45) waits for its end."
+        lost = ""
         with anyio.CancelScope(shield=True):
             try:
                 await self._transport.write("PUT", api("pipeline_runs", run), {"pipeline_run": body})
             except MageWriteUncertain:
-                note = f"Mage's answer was lost; `after` is what was read since. {note}"
+                lost = "Mage's answer was lost; `after` is what was read since."
             after = await self._read_back(run, until=lambda record: record.status in UNFINISHED)
         changed = after.status != plan.before
+        note = f"{lost} The same run goes on; get_run(run, wait_s=45) waits for its end."
         if not changed:
-            note = f"Mage took the request, but the run still is {after.status}; look again in a moment with get_run."
-        return plan.model_copy(update={"changed": changed, "after": after.status, "note": note})
+            took = lost or "Mage took the request."
+            note = f"{took} The run still is {after.status}; look again in a moment with get_run."
+        return plan.model_copy(update={"changed": changed, "after": after.status, "note": note.strip()})
 
     async def _read_back(self, run: int, *, until: Callable[[RunRecord], bool]) -> RunRecord:
+        """The run after a request was sent for it. Raises MageWriteUncertain: whatever hinders the look."""
+        try:
+            return await self._look(run, until=until)
+        except MageError as error:
+            raise MageWriteUncertain(
+                f"The request for run {run} was sent, but what became of it could not be read: {error.what}",
+                next_step=f"Look with get_run(run={run}) before you try again.",
+            ) from error
+
+    async def _look(self, run: int, *, until: Callable[[RunRecord], bool]) -> RunRecord:
         clock = self._transport.clock
         began = clock.now()
         record = await self.record(run)
@@ -153,6 +174,10 @@ class RunChanger(RunReader):
             await clock.sleep(0.5)
             record = await self.record(run)
         return record
+
+
+def _change(record: RunRecord, *, after: str, note: str) -> RunChange:
+    return RunChange(run=record.id, pipeline=record.pipeline_uuid, before=record.status, after=after, note=note)
 
 
 def _blocks_again(record: RunRecord, pipeline: PipelineRecord, from_block: str) -> list[str]:

@@ -13,7 +13,7 @@ from mage_mcp.client.models import Page
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.records import RUN_STATUSES, UNFINISHED, RunRecord
-from mage_mcp.client.replies import root
+from mage_mcp.client.replies import count, root
 from mage_mcp.client.run_rows import RunRow, parse_moment, run_row
 from mage_mcp.client.runs.causes import Cause, by_cause
 from mage_mcp.client.transport import Params, Transport
@@ -29,7 +29,7 @@ _MOST_FAILED_TO_GROUP = 200
 _POLL_FIRST_S = 1.0
 _POLL_SLOWEST_S = 3.0
 _FOR_THE_ANSWER_S = 4.0
-_LINK = re.compile(r"/pipelines/(?P<pipeline>[^/?#]+)/runs/(?P<run>\d+)")
+_LINK = re.compile(r"/pipelines/(?P<pipeline>[^/?#]+)/runs/(?P<run>[0-9]{1,18})(?![0-9])")
 
 
 class RunPage(Page):
@@ -71,7 +71,7 @@ class RunReader:
             params["status"] = status
         reply = await self._transport.read(path, **params, _limit=limit, _offset=offset)
         records = [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
-        total = int((reply.get("metadata") or {}).get("count", offset + len(records)))
+        total = count(reply, fallback=offset + len(records))
         counts: dict[str, int] = {}
         if status is None and total:
             complete = offset == 0 and total <= len(records)
@@ -140,10 +140,17 @@ class RunReader:
                 f"{one_line(text, 80)!r} is neither a run id nor a link to a run.",
                 next_step="A link looks like https://host/pipelines/NAME/runs/123.",
             )
-        ours, theirs = urlsplit(self._transport.cluster.url), urlsplit(text if "://" in text else f"//{text}")
-        if _place(theirs) != _place(ours) or theirs.path.split("/pipelines/")[0].rstrip("/") != ours.path.rstrip("/"):
+        ours = urlsplit(self._transport.cluster.url)
+        try:
+            theirs = urlsplit(text if "://" in text else f"//{text}")
+            place = _place(theirs)
+        except ValueError:
             raise MageInvalid(
-                f"The link leads to {one_line(theirs.netloc, 80)!r}, which is not {self._transport.cluster.label}.",
+                f"{one_line(text, 80)!r} is no link that can be read.", next_step="Give the run's id."
+            ) from None
+        if place != _place(ours) or theirs.path.split("/pipelines/")[0].rstrip("/") != ours.path.rstrip("/"):
+            raise MageInvalid(
+                f"The link leads to {one_line(place, 80)!r}, which is not {self._transport.cluster.label}.",
                 next_step="Ask which Mage is meant, or give the run's id.",
             )
         return int(found["run"])
@@ -185,16 +192,13 @@ class RunReader:
         replies = await asyncio.gather(
             *(self._transport.read(path, **{**params, "status": status}, _limit=0) for status in RUN_STATUSES)
         )
-        counts = {
-            status: int((reply.get("metadata") or {}).get("count", 0))
-            for status, reply in zip(RUN_STATUSES, replies, strict=True)
-        }
-        return {status: count for status, count in counts.items() if count}
+        counts = {status: count(reply, fallback=0) for status, reply in zip(RUN_STATUSES, replies, strict=True)}
+        return {status: number for status, number in counts.items() if number}
 
     async def _causes(self, path: str, params: Params) -> RunPage:
         reply = await self._transport.read(path, **params, _limit=_MOST_FAILED_TO_GROUP)
         records = [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
-        total = int((reply.get("metadata") or {}).get("count", len(records)))
+        total = count(reply, fallback=len(records))
         note = "Nothing failed, with these filters." if not records else ""
         if total > len(records):
             note = f"Grouped are the latest {len(records)} of {total} failed runs; narrow with since or pipeline."
@@ -216,7 +220,7 @@ class RunReader:
 def _place(parts: SplitResult) -> str:
     """Host and port, by whatever name this machine is called."""
     host = "localhost" if parts.hostname in {"127.0.0.1", "::1"} else parts.hostname or ""
-    return f"{host}:{parts.port or ''}"
+    return f"{host}:{parts.port}" if parts.port else host
 
 
 def _params(*, pipeline: str = "", status: str | None = None) -> Params:

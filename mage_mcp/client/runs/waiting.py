@@ -5,11 +5,11 @@ from datetime import datetime
 
 from mage_mcp.client.paths import api
 from mage_mcp.client.records import BlockRunRecord, RunRecord, TriggerRecord
-from mage_mcp.client.replies import root
+from mage_mcp.client.replies import rows
 from mage_mcp.client.run_rows import duration_s
 from mage_mcp.client.transport import Transport
 from mage_mcp.client.triggers import Triggers
-from mage_mcp.errors import MageRefused
+from mage_mcp.errors import MageRefused, MageReplyInvalid
 
 _SLOW = 2.0
 """Times the usual duration from which on a block is called slow."""
@@ -72,8 +72,8 @@ def _running_block(block: BlockRunRecord, usual: dict[str, float], now: datetime
 
 async def _scheduler_status(transport: Transport) -> str:
     try:
-        statuses = root(await transport.read(api("status")), "statuses", kind=list)
-    except MageRefused:
+        statuses = rows(await transport.read(api("status")), "statuses")
+    except (MageRefused, MageReplyInvalid):
         return ""
     return str(statuses[0].get("scheduler_status") or "") if statuses else ""
 
@@ -83,7 +83,7 @@ async def _trigger(triggers: Triggers, run: RunRecord) -> TriggerRecord | None:
         return None
     try:
         return await triggers.record(run.pipeline_schedule_id)
-    except MageRefused:
+    except (MageRefused, MageReplyInvalid):
         return None
 
 
@@ -93,7 +93,7 @@ async def _runs_ahead(transport: Transport, trigger: TriggerRecord) -> str:
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         return ""
     reply = await transport.read(api("pipeline_schedules", trigger.id, "pipeline_runs"), status="running", _limit=limit)
-    ids = [str(row["id"]) for row in root(reply, "pipeline_runs", kind=list)]
+    ids = [str(row.get("id")) for row in rows(reply, "pipeline_runs")]
     if len(ids) < limit:
         return ""
     return f"Its trigger lets {limit} run at a time (pipeline_run_limit): {', '.join(ids)} must end first."
