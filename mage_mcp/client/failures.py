@@ -3,13 +3,14 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Annotated
 
 from pydantic import Field
 
 from mage_mcp.client.error_texts import excerpt, numbered, quoted_sql_line, tidy
 from mage_mcp.client.evidence import Evidence
 from mage_mcp.client.log_lines import LogLine
-from mage_mcp.client.models import Answer, Code, Message
+from mage_mcp.client.models import Answer, Code, Message, Untrusted
 from mage_mcp.client.tracebacks import Frame as Step
 from mage_mcp.client.tracebacks import Part, Traceback, read_traceback
 from mage_mcp.client.user_code import project_path, user_frames
@@ -57,7 +58,9 @@ class Failure(Answer):
     code: Code = Field(default="", description="That line (marked >) and those around it.")
     frames: list[Frame] = Field(default=[], description="Steps of the user's code, the last one raised.")
     cause: Cause | None = Field(default=None, description="The error behind this one.")
-    failed_tests: list[Message] = Field(default=[], description="The block's @test functions that failed.")
+    failed_tests: Annotated[list[str], Untrusted()] = Field(
+        default=[], description="The block's @test functions that failed."
+    )
     note: str = Field(default="", description="How sure this is, or why there is no line.")
 
     def noted(self, note: str) -> "Failure":

@@ -1,5 +1,6 @@
 """Mage's log files as it answers them: whole, parsed, by block run, and the scheduler's own."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,10 +9,10 @@ from mage_mcp.client.log_lines import LogLine, parse_log
 from mage_mcp.client.paths import api
 from mage_mcp.client.records import RunRecord
 from mage_mcp.client.replies import root
-from mage_mcp.client.transport import Transport
+from mage_mcp.client.transport import Params, Transport
 
-_MOST_FILES = 200
-"""Mage answers 20 files unless told otherwise; `_limit` counts files here."""
+_MOST_FILES = 20
+"""Of blocks in one answer, whatever `_limit` says; several ids go into one parameter, joined by commas."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +33,22 @@ async def read_log_files(transport: Transport, run: RunRecord, *, block_runs: Se
     Source: Mage LogResource. It selects files, not lines: `level` and offsets are ignored, and with `block_run_id[]`
     the scheduler's log is left out. Raises MageReplyInvalid where they are too large together.
     """
-    if block_runs is not None and not block_runs:
-        return LogFiles()
-    select: dict[str, Any] = (
-        {"pipeline_run_id[]": run.id}
-        if block_runs is None
-        else {"block_run_id[]": ",".join(str(block_run) for block_run in block_runs)}
-    )
-    reply = await transport.read(api("pipelines", run.pipeline_uuid, "logs"), **select, _limit=_MOST_FILES)
+    started = [block.id for block in run.block_runs if block.started_at]
+    whole = block_runs is None
+    selections: list[Params] = [{"pipeline_run_id[]": run.id}] if whole else []
+    if block_runs is None:
+        block_runs = started if len(started) > _MOST_FILES else ()
+    for first in range(0, len(block_runs), _MOST_FILES):
+        batch = block_runs[first : first + _MOST_FILES]
+        selections.append({"block_run_id[]": ",".join(str(block_run) for block_run in batch)})
+    path = api("pipelines", run.pipeline_uuid, "logs")
+    answers = await asyncio.gather(*(_read(transport, path, selection) for selection in selections))
+    blocks = {owner: lines for files in answers for owner, lines in files.blocks.items()}
+    return LogFiles(blocks=blocks, scheduler=answers[0].scheduler if whole else None)
+
+
+async def _read(transport: Transport, path: str, selection: Params) -> LogFiles:
+    reply = await transport.read(path, **selection)
     logs = root(reply, "logs", kind=list)
     found = logs[0] if logs and isinstance(logs[0], dict) else {}
     blocks: dict[int, list[LogLine]] = {}
@@ -48,7 +57,7 @@ async def read_log_files(transport: Transport, run: RunRecord, *, block_runs: Se
         owner = next((line.block_run for line in lines if line.block_run is not None), 0)
         blocks.setdefault(owner, []).extend(lines)
     scheduler = [line for content in _contents(found, "pipeline_run_logs") for line in parse_log(content)]
-    return LogFiles(blocks=blocks, scheduler=scheduler if block_runs is None else None)
+    return LogFiles(blocks=blocks, scheduler=scheduler)
 
 
 def _contents(found: dict[str, Any], part: str) -> list[str]:

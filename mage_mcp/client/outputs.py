@@ -116,7 +116,10 @@ def _output(row: dict[str, Any], *, rows: int) -> Output:
 
 
 def _rows_of_a_list(outputs: list[Output], *, rows: int) -> list[Output]:
-    """Mage answers a list of objects as one table of one row each: put them together again."""
+    """Mage answers a list as one output an item, of objects as tables of one row: put them together again."""
+    if len(outputs) > 1 and all(output.text for output in outputs):
+        text = shorten("\n".join(output.text for output in outputs), _LONGEST_TEXT)
+        return [Output(text=text, total_rows=len(outputs))]
     tables = [output for output in outputs if output.total_rows == 1 and output.columns]
     names = {tuple(column.name for column in output.columns) for output in tables}
     if len(outputs) < 2 or len(tables) != len(outputs) or len(names) != 1:

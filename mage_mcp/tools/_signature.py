@@ -22,7 +22,7 @@ def dressed(
     *,
     extra: dict[str, Any] | None = None,
 ) -> Callable[..., Awaitable[CallToolResult]]:
-    """Give `call` the name, docstring and arguments of `fn`, the `extra` ones, and `cluster` where it needs a client."""
+    """Give `call` name, docstring and arguments of `fn`, the `extra` ones, and `cluster` where it needs a client."""
     call.__name__, call.__qualname__, call.__doc__ = fn.__name__, fn.__qualname__, fn.__doc__
     defaults = {name: p.default for name, p in inspect.signature(fn).parameters.items()} | {CONFIRM: "", CLUSTER: ""}
     cluster = {CLUSTER: ClusterArg} if "mage" in hints else {}

@@ -212,6 +212,16 @@ async def test_retry_run_runs_what_had_not_completed_again(host: Host):
     assert after["status"] == "completed"
 
 
+async def test_retry_run_from_a_block_that_leaves_the_failed_one_out_is_refused(host: Host):
+    run = await failed_run(host)
+    sentence = await host.refused("retry_run", run=run, from_block="export_margins")
+    assert "divide_margins (failed)" in sentence
+    assert f"retry_run(run={run})" in sentence
+    again = (await host.call("retry_run", run=run, from_block="divide_margins")).data
+    assert again["blocks"] == ["divide_margins", "export_margins"]
+    assert (await host.call("get_run", run=run, wait_s=45)).data["status"] == "failed"
+
+
 async def test_retry_run_of_a_completed_run_needs_a_block_and_asks_before_exporters_run_again(host: Host):
     run = (await host.call("get_run", pipeline="sales_daily", status="completed")).data["run"]
     assert "Give from_block" in await host.refused("retry_run", run=run)

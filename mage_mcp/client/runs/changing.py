@@ -17,6 +17,7 @@ from mage_mcp.client.runs.reading import RunReader
 from mage_mcp.errors import MageError, MageInvalid, MageNotFound, MageWriteUncertain
 from mage_mcp.text import one_line
 
+_NEED_NO_RETRY = frozenset({"completed", "condition_failed"})
 _READ_BACK_S = 5.0
 
 
@@ -95,7 +96,8 @@ class RunChanger(RunReader):
 
         Raises MageInvalid for what must not be retried: a run that has not ended (Mage would start a second worker
         beside the first), a completed one without a block or any run with an unknown block (Mage says yes and does
-        nothing).
+        nothing), and a block that leaves others out which did not complete (Mage fails the run again at once, or lets
+        it hang for ever).
         """
         record = await self.record(run)
         if record.status in UNFINISHED:
@@ -121,6 +123,7 @@ class RunChanger(RunReader):
             )
         pipeline = await self._pipelines.record(record.pipeline_uuid)
         again = _blocks_again(record, pipeline, from_block)
+        _refuse_leaving_out(record, again, from_block)
         exporters = {block.uuid for block in pipeline.blocks if block.type == "data_exporter"}
         completed = {block.block_uuid for block in record.block_runs if block.status == "completed"}
         return Retried(
@@ -142,14 +145,16 @@ class RunChanger(RunReader):
         body: dict[str, Any] = {"pipeline_run_action": "retry_blocks"}
         if from_block:
             body["from_block_uuid"] = from_block
-        lost = ""
+        lost, taken = "", False
         with anyio.CancelScope(shield=True):
             try:
-                await self._transport.write("PUT", api("pipeline_runs", run), {"pipeline_run": body})
+                reply = await self._transport.write("PUT", api("pipeline_runs", run), {"pipeline_run": body})
+                answered = reply.get("pipeline_run")
+                taken = isinstance(answered, dict) and answered.get("status") in UNFINISHED
             except MageWriteUncertain:
                 lost = "Mage's answer was lost; `after` is what was read since."
             after = await self._read_back(run, until=lambda record: record.status in UNFINISHED)
-        changed = after.status != plan.before
+        changed = taken or after.status != plan.before
         note = f"{lost} The same run goes on; get_run(run, wait_s=45) waits for its end."
         if not changed:
             took = lost or "Mage took the request."
@@ -178,6 +183,17 @@ class RunChanger(RunReader):
 
 def _change(record: RunRecord, *, after: str, note: str) -> RunChange:
     return RunChange(run=record.id, pipeline=record.pipeline_uuid, before=record.status, after=after, note=note)
+
+
+def _refuse_leaving_out(record: RunRecord, again: list[str], from_block: str) -> None:
+    left_out = [b for b in record.block_runs if b.block_uuid not in again and b.status not in _NEED_NO_RETRY]
+    if from_block and left_out:
+        names = ", ".join(f"{block.block_uuid} ({block.status})" for block in left_out[:5])
+        raise MageInvalid(
+            f"From {one_line(from_block, 80)} on, run {record.id} would leave out what did not complete: {names}. Mage "
+            "then fails the run at once or lets it hang.",
+            next_step=f"retry_run(run={record.id}) runs all that did not complete; or start from an earlier block.",
+        )
 
 
 def _blocks_again(record: RunRecord, pipeline: PipelineRecord, from_block: str) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -83,7 +84,8 @@ class RunReporter(RunReader):
             gather_evidence(self._transport, self._pipelines, record), self.latest(record.pipeline_uuid, limit=_OTHERS)
         )
         success = await self._last_success(record, others)
-        diagnosis = examine(evidence)
+        repo_path = next((other.repo_path for other in others if other.repo_path), "")
+        diagnosis = examine(replace(evidence, repo_path=repo_path))  # a run's own record does not tell it
         waits_for = ""
         if record.status in UNFINISHED and not diagnosis.findings:
             usual = usual_durations(success)
