@@ -139,7 +139,7 @@ def _clusters(
     for name, table in tables.items():
         where = f"[clusters.{name}] in {path}"
         known = _resolved(table, environment, where)
-        cluster_tight = {key: tight[key] or bool(known.pop(key, False)) for key in _TIGHTENING}
+        cluster_tight = {key: _boolean(known.pop(key, False), f"{key} of {where}") or tight[key] for key in _TIGHTENING}
         known["url"] = mage_url(str(known.get("url", "")), source=f"url of {where}")
         clusters.append(_cluster(name, {**shared, **known}, cluster_tight))
     return tuple(clusters)

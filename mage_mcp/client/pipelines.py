@@ -235,6 +235,14 @@ def shown_variables(variables: dict[str, Any], *, most: int) -> dict[str, Any]:
         elif isinstance(value, bool | int | float):
             shown[name] = value
         else:
-            text = value if isinstance(value, str) else repr(value)
-            shown[name] = value if len(text) <= _LONGEST_VALUE else shorten(text, _LONGEST_VALUE)
+            masked = _masked(value)
+            text = masked if isinstance(masked, str) else repr(masked)
+            shown[name] = masked if len(text) <= _LONGEST_VALUE else shorten(text, _LONGEST_VALUE)
     return shown
+
+
+def _masked(value: Any) -> Any:
+    """The value without what stands under secret names anywhere in it."""
+    if isinstance(value, dict):
+        return {name: MASK if is_secret_name(name) else _masked(inner) for name, inner in value.items()}
+    return [_masked(inner) for inner in value] if isinstance(value, list) else value
