@@ -1,14 +1,13 @@
 """One HTTP conversation with one Mage cluster: pool, limits, retries, session, errors."""
 
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from mage_mcp import errors
-from mage_mcp.client.auth import Session
 from mage_mcp.client.deadline import Clock, remaining_s
-from mage_mcp.client.replies import GATEWAY_STATUSES, StaleSession, read_reply
+from mage_mcp.client.peer import Peer, open_http, own_api
+from mage_mcp.client.replies import GATEWAY_STATUSES, StaleSession
 from mage_mcp.settings import Cluster
 
 if TYPE_CHECKING:
@@ -38,14 +37,20 @@ class Transport:
     """Reads and writes. Opens nothing before the first request."""
 
     def __init__(
-        self, cluster: Cluster, *, wire: "httpx.AsyncBaseTransport | None" = None, clock: Clock | None = None
+        self,
+        cluster: Cluster,
+        *,
+        wire: "httpx.AsyncBaseTransport | None" = None,
+        clock: Clock | None = None,
+        peer: Peer | None = None,
     ) -> None:
         self.cluster = cluster
+        self.peer = peer or own_api(cluster)
         self.clock = clock or Clock()
         self._wire = wire
         self._http: httpx.AsyncClient | None = None
         self._slots = anyio.Semaphore(REQUESTS_AT_ONCE)
-        self._session = Session(cluster, self._exchange, self.clock)
+        self._session = self.peer.session(cluster, self._exchange, self.clock)
 
     async def aclose(self) -> None:
         if self._http is not None:
@@ -83,7 +88,7 @@ class Transport:
         try:
             return await self._exchange(method, path, headers=headers, **kwargs)
         except StaleSession:
-            raise errors.MageAuthRequired(f"{self.cluster.label} does not accept a fresh session.") from None
+            raise errors.MageAuthRequired(f"{self.peer.label} does not accept a fresh session.") from None
 
     async def _exchange(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         """One request, repeated while it certainly did nothing and there is time."""
@@ -142,17 +147,15 @@ class Transport:
         finally:
             self._slots.release()
         if response.status_code in GATEWAY_STATUSES:
-            unreachable = errors.MageUnreachable(
-                f"{self.cluster.label} is not available (HTTP {response.status_code})."
-            )
+            unreachable = errors.MageUnreachable(f"{self.peer.label} is not available (HTTP {response.status_code}).")
             if reads or response.status_code == 429:
                 raise _Unsent(unreachable, wait_s=_retry_after(response))
             raise self._lost(what, reads=False, error=unreachable)
-        return self._read(response.status_code, content, what, reads=reads)
+        return self._read(response.status_code, content, what, reads=reads, sent=body)
 
-    def _read(self, status: int, content: bytes, what: str, *, reads: bool) -> dict[str, Any]:
+    def _read(self, status: int, content: bytes, what: str, *, reads: bool, sent: Any) -> dict[str, Any]:
         try:
-            return read_reply(status, content, what=what, label=self.cluster.label)
+            return self.peer.read(status, content, what=what, label=self.peer.label, sent=sent)
         except errors.MageReplyInvalid as error:
             if reads or 300 <= status < 500:
                 raise
@@ -164,7 +167,7 @@ class Transport:
         """Send and read the whole answer, up to its largest size."""
         import httpx
 
-        label, reads = self.cluster.label, request.method == "GET"
+        label, reads = self.peer.label, request.method == "GET"
         try:
             response = await client.send(request, stream=True)
             try:
@@ -203,26 +206,16 @@ class Transport:
         )
 
     def _timeout(self, what: str) -> errors.MageTimeout:
-        return errors.MageTimeout(f"{self.cluster.label} did not answer {what} in time.")
+        return errors.MageTimeout(f"{self.peer.label} did not answer {what} in time.")
 
     def _client(self) -> "httpx.AsyncClient":
-        if not self.cluster.url:
-            raise errors.MageNotConfigured("No Mage server is configured.")
+        if not self.peer.url:
+            raise self.peer.missing
         if self._http is None:
-            import httpx  # 60 ms and an SSL context, not before the first call
+            import httpx
 
-            try:
-                self._http = httpx.AsyncClient(
-                    base_url=self.cluster.url,
-                    transport=self._wire,
-                    timeout=httpx.Timeout(REQUEST_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-                    follow_redirects=False,
-                    limits=httpx.Limits(max_connections=REQUESTS_AT_ONCE, max_keepalive_connections=REQUESTS_AT_ONCE),
-                    cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
-                    headers={"Accept": "application/json"},
-                )
-            except httpx.InvalidURL:
-                raise errors.MageNotConfigured("MAGE_URL is not a URL of a Mage server.") from None
+            timeout = httpx.Timeout(REQUEST_TIMEOUT_S, connect=CONNECT_TIMEOUT_S)
+            self._http = open_http(self.cluster, self.peer, self._wire, timeout=timeout, at_once=REQUESTS_AT_ONCE)
         return self._http
 
 

@@ -1,0 +1,119 @@
+"""What differs between the two APIs that a transport may speak to: a cluster's own, and Mage Cloud's."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Protocol
+
+from mage_mcp import errors
+from mage_mcp.client.auth import Exchange, Session
+from mage_mcp.client.deadline import Clock
+from mage_mcp.client.replies import read_reply
+from mage_mcp.settings import DEFAULT_CLUSTER, Cluster
+from mage_mcp.text import one_line, remember_secret
+
+if TYPE_CHECKING:
+    import httpx
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
+
+
+class Auth(Protocol):
+    """One login, shared by all requests."""
+
+    async def headers(self) -> tuple[dict[str, str], str]:
+        """The headers to send, and the token in them, which `renew` wants back."""
+
+    async def renew(self, stale: str) -> None:
+        """Replace the token `stale`, unless another request just did."""
+
+
+class Reader(Protocol):
+    """Turns one HTTP answer into a JSON object, or raises; `sent` is what a refusal might repeat."""
+
+    def __call__(self, status: int, body: bytes, *, what: str, label: str, sent: Any) -> dict[str, Any]: ...
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Whom a transport speaks to. `missing` is the error where `url` is empty, `setting` the name of that setting."""
+
+    url: str
+    label: str
+    setting: str
+    missing: errors.MageNotConfigured
+    session: Callable[[Cluster, Exchange, Clock], Auth]
+    read: Reader
+
+
+def own_api(cluster: Cluster) -> Peer:
+    """The cluster's own API."""
+    missing = errors.MageNotConfigured("No Mage server is configured.")
+    if cluster.name != DEFAULT_CLUSTER:
+        missing = errors.MageNotConfigured(
+            f"{cluster.label} has no URL.", next_step=f"Set `url` in [clusters.{cluster.name}] of the config file."
+        )
+    return Peer(cluster.url, cluster.label, setting_of(cluster, "url"), missing, Session, _read)
+
+
+def _read(status: int, body: bytes, *, what: str, label: str, sent: Any) -> dict[str, Any]:  # noqa: ARG001
+    return read_reply(status, body, what=what, label=label)
+
+
+def setting_of(cluster: Cluster, key: str) -> str:
+    """The name under which a person set it: MAGE_URL, or `url` of [clusters.prod]."""
+    return f"MAGE_{key.upper()}" if cluster.name == DEFAULT_CLUSTER else f"`{key}` of [clusters.{cluster.name}]"
+
+
+def open_http(
+    cluster: Cluster, peer: Peer, wire: "httpx.AsyncBaseTransport | None", *, timeout: "httpx.Timeout", at_once: int
+) -> "httpx.AsyncClient":
+    """The connection pool: cookies are never stored, redirects never followed.
+
+    Raises MageNotConfigured where the URL, the CA bundle or an extra header cannot be used.
+    """
+    import httpx  # 60 ms and an SSL context, not before the first call
+
+    try:
+        return httpx.AsyncClient(
+            base_url=peer.url,
+            transport=wire,
+            timeout=timeout,
+            follow_redirects=False,
+            limits=httpx.Limits(max_connections=at_once, max_keepalive_connections=at_once),
+            cookies=CookieJar(policy=DefaultCookiePolicy(allowed_domains=[])),
+            headers=_extra_headers(cluster) | {"Accept": "application/json"},
+            verify=_verify(cluster),
+        )
+    except httpx.InvalidURL:
+        raise errors.MageNotConfigured(f"{peer.setting} is not a URL of a Mage server.") from None
+
+
+def _verify(cluster: Cluster) -> Any:
+    if not cluster.ca_bundle:
+        return True
+    import ssl
+
+    try:
+        return ssl.create_default_context(cafile=cluster.ca_bundle)
+    except OSError as error:  # no such file, and no certificates in it
+        raise errors.MageNotConfigured(
+            f"{setting_of(cluster, 'ca_bundle')} cannot be used ({type(error).__name__}).",
+            next_step="It names a readable file with the authorities' certificates in PEM form.",
+        ) from None
+
+
+def _extra_headers(cluster: Cluster) -> dict[str, str]:
+    """What a proxy in front of Mage asks for. An HTTP library would break on a bad one with the value in its text."""
+    headers = {}
+    for name, secret in cluster.headers.items():
+        value = secret.get_secret_value()
+        remember_secret(value)
+        if not _HEADER_NAME.fullmatch(name) or not value.isascii() or not value.isprintable():
+            raise errors.MageNotConfigured(
+                f"The extra header {one_line(name, 40)!r} of {cluster.label} holds characters that no header has.",
+                next_step="Copy it again, without line breaks.",
+            )
+        headers[name] = value
+    return headers
