@@ -87,7 +87,10 @@ def redact(text: str) -> str:
     if _known_pattern is not None:
         text = _known_pattern.sub(MASK, text)
     folded = text.casefold()
-    if not any(sign in folded for sign in _SIGNS):
+    for sign in _SIGNS:  # a loop, since `any` takes twice as long, and this sees every text
+        if sign in folded:
+            break
+    else:
         return text
     for signs, pattern, masked in _MASKS:
         if any(sign in folded for sign in signs):

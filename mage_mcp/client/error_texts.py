@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple
 
 from mage_mcp.client.records import BlockRunRecord
-from mage_mcp.client.tracebacks import Traceback, read_traceback
+from mage_mcp.client.tracebacks import Traceback, plain_type, read_traceback
 from mage_mcp.text import MASK, one_line, shorten, show
 
 LONGEST_MESSAGE = 500
@@ -50,9 +50,10 @@ def short_error(block_run: BlockRunRecord) -> ShortError:
     error = block_run.metrics.error
     if block_run.status != "failed" or error is None:
         return ShortError()
-    read = read_traceback(error.message, error.error)
+    plain = plain_type(error.message, error.error)
+    read = None if plain else read_traceback(error.message, error.error)
     if read is None:
-        return ShortError("", one_line(tidy(error.error), LONGEST_SHORT))
+        return ShortError(one_line(plain or "", LONGEST_SHORT), one_line(tidy(error.error), LONGEST_SHORT))
     kind = one_line(read.raised.type, LONGEST_SHORT)
     return ShortError(kind, one_line(tidy(read.raised.message, cause=_cause(read)), LONGEST_SHORT))
 

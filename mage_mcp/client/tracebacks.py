@@ -90,6 +90,16 @@ def read_traceback(text: str, error: str | None = None) -> Traceback | None:
     return Traceback(Part(kind, message, frames), notes, _first(lines[:at]), _inner(lines[end:]))
 
 
+def plain_type(text: str, error: str) -> str | None:
+    """The type of an exception that came alone and whose one line ends the traceback, without reading the frames.
+
+    Most errors are such, and a list of runs has one in each failed row. None for all others.
+    """
+    line = text.rstrip("\n").rpartition("\n")[2]
+    alone = not any(sign in text for sign in (*_CHAINED, "Exception Group", "\r"))
+    return line[: -len(error) - 2] if error and alone and _names(line, error) else None
+
+
 def _lines(text: str) -> list[_Line]:
     texts = text.replace("\r\n", "\n").split("\n")
     if "Exception Group Traceback" not in text:
@@ -147,7 +157,7 @@ def _exception(lines: list[_Line], error: str | None) -> tuple[str, str, str]:
     texts = [line.text for line in lines]
     cut = next((i for i, text in enumerate(texts) if text in _CHAINED), len(texts))
     texts = texts[:cut]
-    name = _TYPE.match(texts[0])
+    name = _TYPE.match(texts[0]) if texts else None
     if name is None or texts[0][name.end() : name.end() + 2] not in ("", ": "):
         return "", "\n".join(texts).strip(), ""
     written = "\n".join([texts[0][name.end() + 2 :], *texts[1:]])

@@ -5,7 +5,7 @@ import traceback
 
 import pytest
 
-from mage_mcp.client.tracebacks import Frame, Traceback, read_traceback
+from mage_mcp.client.tracebacks import Frame, Traceback, plain_type, read_traceback
 from mage_mcp.client.user_code import project_path, user_frames
 
 
@@ -236,3 +236,26 @@ def test_only_files_of_the_project_are_the_users(file: str, repo: str, expected:
 def test_this_python_prints_the_frames_that_are_read() -> None:
     frame = read("def f():\n    raise ValueError('x')\nf()").raised.frames[-1]
     assert (frame.file, frame.line, frame.function) == ("<string>", 2, "f"), sys.version
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        ("raise ValueError('bad: worse')", "ValueError"),
+        ("raise KeyError('amount')", "KeyError"),
+        ("raise ValueError()", None),
+        ("raise ValueError('x\\ny')", None),
+        ("e = ValueError('x')\ne.add_note('a note')\nraise e", None),
+        ("try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise ValueError('bad')", None),
+        ("raise ExceptionGroup('many', [ValueError('bad')])", None),
+    ],
+)
+def test_the_type_of_an_error_that_came_alone_is_told_without_reading_its_frames(source: str, kind: str | None) -> None:
+    assert plain_type(*raised(source)) == kind
+    assert kind is None or read(source).raised.type == kind
+
+
+def test_a_traceback_that_holds_nothing_but_its_header_has_no_type() -> None:
+    text = "Traceback (most recent call last):\nDuring handling of the above exception, another exception occurred:"
+    found = read_traceback(text, "bad")
+    assert found is None or found.raised.type == ""
