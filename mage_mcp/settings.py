@@ -52,7 +52,11 @@ class Cluster(BaseModel):
         """How sentences name it: by the name a person gave it, else by its host."""
         if self.name != DEFAULT_CLUSTER:
             return f"cluster {self.name!r}"
-        return f"Mage at {urlsplit(self.url).netloc.rpartition('@')[2]}" if self.url else "Mage"
+        try:
+            host = urlsplit(self.url).netloc.rpartition("@")[2]
+        except ValueError:  # the first request says what is wrong with it
+            host = ""
+        return f"Mage at {host}" if host else "Mage"
 
     @property
     def in_cloud(self) -> bool:
