@@ -12,7 +12,7 @@ from mage_mcp.client.replies import root
 from mage_mcp.client.transport import Transport
 from mage_mcp.errors import MageInvalid, MageRefused, MageReplyInvalid
 
-_MISSING = (MageInvalid, MageRefused, MageReplyInvalid)
+MISSING = (MageInvalid, MageRefused, MageReplyInvalid)
 """Mage does not have it, or not in a form that can be read or asked for."""
 _CHEAP = 20
 """Block logs read of a completed run, to see callbacks that failed and retries that passed."""
@@ -49,14 +49,14 @@ async def gather_evidence(transport: Transport, pipelines: Pipelines, run: RunRe
 async def _log_files(transport: Transport, run: RunRecord, wanted: list[int], *, with_scheduler: bool) -> LogFiles:
     try:
         return await read_log_files(transport, run, block_runs=None if with_scheduler else wanted)
-    except _MISSING:
+    except MISSING:
         return LogFiles()
 
 
 async def _pipeline(pipelines: Pipelines, uuid: str) -> PipelineRecord | None:
     try:
         return await pipelines.record(uuid)
-    except _MISSING:
+    except MISSING:
         return None
 
 
@@ -72,7 +72,7 @@ async def _source(transport: Transport, block: BlockRecord) -> tuple[str | None,
     """A block's file as it is now, and when it was last changed; nothing where Mage has no such file."""
     try:
         file = root(await transport.read(api("file_contents", block_file(block))), "file_content")
-    except _MISSING:
+    except MISSING:
         return None, None
     if file.get("size") is None:
         return None, None

@@ -203,7 +203,7 @@ def _variables(variables: dict[str, Any]) -> dict[str, Any]:
     try:
         text = json.dumps(variables, ensure_ascii=False, allow_nan=False)
         text.encode()
-    except (ValueError, RecursionError):
+    except (TypeError, ValueError, RecursionError):
         raise MageInvalid(
             "The variables cannot be sent as JSON (half a character, NaN, or too deep); nothing was started.",
             next_step="Give plain texts, numbers, lists and objects.",

@@ -7,9 +7,9 @@ from mage_mcp.client.paths import api
 from mage_mcp.client.records import BlockRunRecord, RunRecord, TriggerRecord
 from mage_mcp.client.replies import rows
 from mage_mcp.client.run_rows import duration_s
+from mage_mcp.client.runs.gathering import MISSING
 from mage_mcp.client.transport import Transport
 from mage_mcp.client.triggers import Triggers
-from mage_mcp.errors import MageRefused, MageReplyInvalid
 
 _SLOW = 2.0
 """Times the usual duration from which on a block is called slow."""
@@ -73,7 +73,7 @@ def _running_block(block: BlockRunRecord, usual: dict[str, float], now: datetime
 async def _scheduler_status(transport: Transport) -> str:
     try:
         statuses = rows(await transport.read(api("status")), "statuses")
-    except (MageRefused, MageReplyInvalid):
+    except MISSING:
         return ""
     return str(statuses[0].get("scheduler_status") or "") if statuses else ""
 
@@ -83,7 +83,7 @@ async def _trigger(triggers: Triggers, run: RunRecord) -> TriggerRecord | None:
         return None
     try:
         return await triggers.record(run.pipeline_schedule_id)
-    except (MageRefused, MageReplyInvalid):
+    except MISSING:
         return None
 
 
