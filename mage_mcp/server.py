@@ -63,8 +63,11 @@ class MageServer(MCPServer[App]):
     async def call_tool(
         self, name: str, arguments: dict[str, Any], context: Context[App, Any] | None = None
     ) -> CallToolResult | InputRequiredResult:
+        app = context.request_context.lifespan_context if context else None
+        if app and name in self._hidden:
+            app.audit.refused(name, cluster=str(arguments.get(CLUSTER, "")), arguments=arguments, why="read-only mode")
         self._refuse_unknown(name, arguments)
-        mages = context.request_context.lifespan_context.mages.values() if context else ()
+        mages = app.mages.values() if app else ()
         try:
             result = None
             with call_deadline(clock=next((mage.clock for mage in mages), None)):

@@ -9,8 +9,11 @@ import pytest
 import stamina
 from mcp import Client, StdioServerParameters
 
+from mage_mcp.cli import demo_clusters
 from mage_mcp.client import Clock, Cluster, Mage
 from mage_mcp.demo.app import create_app
+from mage_mcp.demo.cloud import CloudWorld
+from mage_mcp.demo.cloud_app import create_cloud_app
 from mage_mcp.demo.world import World
 from mage_mcp.server import MageServer, build_server
 from mage_mcp.settings import Settings
@@ -41,7 +44,7 @@ def world() -> World:
     return World()
 
 
-def clock_of(world: World) -> Clock:
+def clock_of(world: World | CloudWorld) -> Clock:
     """Waiting makes the world's time pass, and nobody waits."""
 
     async def sleep(seconds: float) -> None:
@@ -60,6 +63,28 @@ def demo_server(world: World, *, clusters: tuple[Cluster, ...] = (Cluster(url=UR
     """A server over the simulated Mage, in process."""
     wire = httpx.ASGITransport(app=create_app(world))
     return build_server(Settings(clusters=clusters, **settings), wire=wire, clock=clock_of(world))
+
+
+@pytest.fixture
+def cloud() -> CloudWorld:
+    """A fresh simulated Mage Cloud: prod and staging."""
+    return CloudWorld()
+
+
+def cloud_server(
+    cloud: CloudWorld, *, marks: dict[str, dict[str, object]] | None = None, **settings: object
+) -> MageServer:
+    """A server over the simulated Cloud and its two clusters, in process; `marks` changes their settings by name."""
+    clusters = tuple(cluster.model_copy(update=(marks or {}).get(cluster.name, {})) for cluster in demo_clusters(URL))
+    wire = httpx.ASGITransport(app=create_cloud_app(cloud))
+    return build_server(Settings(clusters=clusters, **settings), wire=wire, clock=clock_of(cloud))
+
+
+@asynccontextmanager
+async def cloud_host(cloud: CloudWorld, mode: str, person: Person | None = None, **how: object) -> AsyncIterator[Host]:
+    """A host over the simulated Cloud; without a person its client cannot ask one."""
+    async with Client(cloud_server(cloud, **how), mode=mode, elicitation_callback=person) as client:
+        yield Host(client, person or Person())
 
 
 @pytest.fixture
@@ -86,7 +111,10 @@ async def demo_host(world: World, mode: str) -> AsyncIterator[Host]:
 async def stdio_host(mode: str, **environment: str) -> AsyncIterator[Host]:
     """The same over a real subprocess, as an MCP client's configuration launches it."""
     person = Person()
-    command = StdioServerParameters(command=sys.executable, args=["-m", "mage_mcp"], env=environment)
+    nothing_of_ours = {"XDG_CONFIG_HOME": "/nonexistent", "MAGE_MCP_STATE_DIR": "/nonexistent"}
+    command = StdioServerParameters(
+        command=sys.executable, args=["-m", "mage_mcp"], env={**nothing_of_ours, **environment}
+    )
     async with Client(command, mode=mode, elicitation_callback=person) as client:
         assert client.protocol_version == ERAS[mode]
         yield Host(client, person)

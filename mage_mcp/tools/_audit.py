@@ -12,6 +12,8 @@ from typing import Any
 from mage_mcp.client.models import iso
 from mage_mcp.text import MASK, is_secret_name, shorten, show
 
+NEVER_SHOWN = frozenset({"set"})
+"""Arguments whose values may be secrets under whatever name."""
 _LONGEST_VALUE = 200
 
 
@@ -22,15 +24,20 @@ class Audit:
     file: str = ""
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
-    def begin(self, tool: str, *, cluster: str, arguments: dict[str, Any], hidden: frozenset[str]) -> str:
+    def begin(self, tool: str, *, cluster: str, arguments: dict[str, Any]) -> str:
         """Write the line before; returns the id that the line after bears too."""
         call = secrets.token_hex(4)
-        shown = {name: _masked(name, value, hidden) for name, value in arguments.items()}
+        shown = {name: _masked(name, value) for name, value in arguments.items()}
         self._write({"phase": "before", "call": call, "tool": tool, "cluster": cluster, "arguments": shown})
         return call
 
     def end(self, call: str, tool: str, *, cluster: str, outcome: str) -> None:
         self._write({"phase": "after", "call": call, "tool": tool, "cluster": cluster, "outcome": show(outcome)})
+
+    def refused(self, tool: str, *, cluster: str, arguments: dict[str, Any], why: object) -> None:
+        """Both lines of a call that was refused before it could do anything."""
+        call = self.begin(tool, cluster=cluster, arguments=arguments)
+        self.end(call, tool, cluster=cluster, outcome=f"refused: {why}")
 
     def _write(self, line: dict[str, Any]) -> None:
         text = json.dumps({"audit": "mage-mcp", "time": iso(self.now()), **line}, ensure_ascii=False) + "\n"
@@ -42,12 +49,12 @@ class Audit:
             file.write(text)
 
 
-def _masked(name: str, value: Any, hidden: frozenset[str]) -> Any:
-    """`hidden` arguments keep their shape and lose every value; others lose what looks secret."""
-    if name in hidden or is_secret_name(name):
+def _masked(name: str, value: Any) -> Any:
+    """Values that are set keep their names only; others lose what looks secret."""
+    if name in NEVER_SHOWN or is_secret_name(name):
         return dict.fromkeys(value, MASK) if isinstance(value, dict) else MASK
     if isinstance(value, dict):
-        return {key: _masked(str(key), item, frozenset()) for key, item in value.items()}
+        return {key: _masked(str(key), item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_masked(name, item, frozenset()) for item in value]
+        return [_masked(name, item) for item in value]
     return shorten(show(value), _LONGEST_VALUE) if isinstance(value, str) else value

@@ -1,7 +1,8 @@
 """What stands between a model and a change: a plan, a person's yes, a second look, and two audit lines."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, get_type_hints
 
 from mcp.server.mcpserver import Context, Elicit, Resolve
@@ -11,6 +12,7 @@ from mage_mcp.client import Mage as MageClient
 from mage_mcp.client.models import Answer, Change
 from mage_mcp.errors import MageError
 from mage_mcp.tools._answer import to_result
+from mage_mcp.tools._audit import NEVER_SHOWN
 from mage_mcp.tools._confirm import Agreement, Consent, Plan, Verdict, ask, judge
 from mage_mcp.tools._deps import App
 from mage_mcp.tools._signature import CLUSTER, CONFIRM, ConfirmCode, dressed, sign
@@ -19,20 +21,22 @@ Planner = Callable[..., Awaitable[Plan]]
 
 
 def guarded(
-    fn: Callable[..., Awaitable[Answer]], plan: Planner | None, *, title: str, hidden: frozenset[str]
+    fn: Callable[..., Awaitable[Answer]], plan: Planner | None, *, title: str
 ) -> Callable[..., Awaitable[CallToolResult]]:
     """The function as the SDK sees it: its arguments, a code to confirm with, and resolvers that plan and ask."""
-    guard = _Guard(fn, plan, title, hidden)
+    guard = _Guard(fn, plan, title)
     hints = guard.hints
     given = {name: hint for name, hint in hints.items() if name not in {"return", "progress"}}
 
-    async def planned(**arguments: Any) -> Plan:
-        return await guard.look(arguments)
+    async def planned(ctx: Context[App], **arguments: Any) -> Plan:
+        with guard.refusals_told(ctx, arguments):
+            return await guard.look(arguments)
 
-    sign(planned, given | {"return": Plan})
+    sign(planned, given | {"ctx": Context[App], "return": Plan})
 
     async def consented(planned: Plan, ctx: Context[App], **arguments: Any) -> Agreement | Elicit[Agreement]:
-        return guard.ask(planned, ctx, arguments)
+        with guard.refusals_told(ctx, arguments):
+            return guard.ask(planned, ctx, arguments)
 
     question = {"planned": Annotated[Plan, Resolve(planned)], "ctx": Context[App]}
     sign(consented, given | question | {"return": Agreement | Elicit[Agreement]})
@@ -52,10 +56,8 @@ def guarded(
 class _Guard:
     """One tool's own."""
 
-    def __init__(
-        self, fn: Callable[..., Awaitable[Answer]], plan: Planner | None, title: str, hidden: frozenset[str]
-    ) -> None:
-        self._fn, self._plan, self._title, self._hidden = fn, plan, title, hidden
+    def __init__(self, fn: Callable[..., Awaitable[Answer]], plan: Planner | None, title: str) -> None:
+        self._fn, self._plan, self._title = fn, plan, title
         self.hints = get_type_hints(fn, include_extras=True)
         self._answer: type[Change] = self.hints["return"]
         self._plan_arguments = list(inspect.signature(plan).parameters) if plan else []
@@ -69,8 +71,18 @@ class _Guard:
                 return planned
         if not mage.protected:
             return Plan()
-        shown = ", ".join(f"{k}={v!r}" for k, v in _given(arguments).items() if k not in self._hidden and v)
+        shown = ", ".join(f"{k}={v!r}" for k, v in _given(arguments).items() if k not in NEVER_SHOWN and v)
         return Plan(f"{self._title} on {mage.label}, which is protected?", (f"{self._fn.__name__}({shown})",))
+
+    @contextmanager
+    def refusals_told(self, ctx: Context[App], arguments: dict[str, Any]) -> Iterator[None]:
+        """What is refused while it is planned or asked about gets its audit lines here."""
+        try:
+            yield
+        except MageError as error:
+            audit, cluster = ctx.request_context.lifespan_context.audit, arguments["mage"].name
+            audit.refused(self._fn.__name__, cluster=cluster, arguments=_given(arguments), why=error)
+            raise
 
     def ask(self, planned: Plan, ctx: Context[App], arguments: dict[str, Any]) -> Agreement | Elicit[Agreement]:
         mage: MageClient = arguments["mage"]
@@ -86,7 +98,7 @@ class _Guard:
         verdict = judge(
             planned, consent, ctx, code=code, bound=bound, key=self._key(mage, arguments), protected=mage.protected
         )
-        line = app.audit.begin(name, cluster=mage.name, arguments=given, hidden=self._hidden)
+        line = app.audit.begin(name, cluster=mage.name, arguments=given)
         outcome = "failed"
         try:
             if verdict is Verdict.ACT:

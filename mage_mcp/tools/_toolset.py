@@ -37,19 +37,19 @@ class Toolset:
 
         return keep
 
-    def write(self, title: str, *, hidden: frozenset[str] = frozenset()) -> Callable[[F], F]:
+    def write(self, title: str) -> Callable[[F], F]:
         """It adds something and takes nothing away. A person is asked on protected clusters only.
 
-        The function returns a `Change`. `hidden` arguments are written to no audit line.
+        The function returns a `Change`.
         """
 
         def keep(fn: F) -> F:
-            self._writes.append(_tool(guarded(fn, None, title=title, hidden=hidden), title=title, risk=_WRITE))
+            self._writes.append(_tool(guarded(fn, None, title=title), title=title, risk=_WRITE))
             return fn
 
         return keep
 
-    def destroy(self, title: str, *, plan: Planner, hidden: frozenset[str] = frozenset()) -> Callable[[F], F]:
+    def destroy(self, title: str, *, plan: Planner) -> Callable[[F], F]:
         """It removes, interrupts or overwrites for good.
 
         `plan` takes some of the tool's arguments and says what would be lost. Where that is something, a person is
@@ -57,7 +57,7 @@ class Toolset:
         """
 
         def keep(fn: F) -> F:
-            self._writes.append(_tool(guarded(fn, plan, title=title, hidden=hidden), title=title, risk=_DESTROY))
+            self._writes.append(_tool(guarded(fn, plan, title=title), title=title, risk=_DESTROY))
             return fn
 
         return keep
