@@ -1,10 +1,16 @@
 """The base of every answer: lean, and honest about which texts are somebody else's."""
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+DEFAULT_LIMIT = 20
+ROOM_BY_DEFAULT, ROOM = 5_600, 31_000
+"""Bytes for the rows of an answer: with what stands around them 1,500 tokens, or 8,000 where more was asked for."""
 
 
 class Answer(BaseModel):
@@ -64,6 +70,18 @@ class Page(Answer):
     next_offset: int | None = Field(default=None, description="Pass as offset for the next page.")
     note: str = Field(default="", description="Why it is empty, or what was left out.")
 
+    @classmethod
+    def fitted(
+        cls, rows: Sequence[Answer], *, total: int, limit: int, offset: int, note: str = "", **fields: Any
+    ) -> Self:
+        """The page of these rows, or of as many of them as there is room for: then the next page begins earlier."""
+        fit = how_many_fit(rows, room=ROOM if limit > DEFAULT_LIMIT else ROOM_BY_DEFAULT)
+        end = offset + (fit if fit < len(rows) else limit)
+        if fit < len(rows):
+            note = f"Only {fit} rows fit into this answer; next_offset goes on behind them. {note}".strip()
+        fields["items"], fields["next_offset"] = rows[:fit], end if total > end else None
+        return cls(total=total, note=note, **fields)
+
 
 class Change(Answer):
     """The part that every answer of a destroy tool shares."""
@@ -72,3 +90,13 @@ class Change(Answer):
     would: list[str] = Field(default=[], description="What would be done; nothing was done yet.")
     confirm: str = Field(default="", description="Code that lets the same call act, once a person agreed.")
     note: str = ""
+
+
+def how_many_fit(values: Sequence[Any], *, room: int) -> int:
+    """How many of the values, from the first on, take at most `room` bytes as JSON; one at least."""
+    for i, value in enumerate(values):
+        text = json.dumps(_lean(value), ensure_ascii=False, separators=(",", ":"))
+        room -= len(text.encode("utf-8", "surrogatepass")) + 1
+        if room < 0:
+            return max(1, i)
+    return len(values)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mage_mcp.client.evidence import base_uuid
-from mage_mcp.client.models import Answer, Untrusted
+from mage_mcp.client.models import ROOM, ROOM_BY_DEFAULT, Answer, Untrusted, how_many_fit
 from mage_mcp.client.near import did_you_mean
 from mage_mcp.client.paths import api, block_uuid
 from mage_mcp.client.records import BlockRunRecord, RunRecord
@@ -17,6 +17,7 @@ from mage_mcp.client.transport import Transport
 from mage_mcp.errors import MageInvalid, MageNotFound
 from mage_mcp.text import one_line, shorten
 
+_DEFAULT_ROWS = 10
 _LONGEST_CELL = 100
 _LONGEST_TEXT = 2_000
 _MOST_COLUMNS = 40
@@ -54,7 +55,7 @@ class Outputs:
         self._transport = transport
         self._runs = runs
 
-    async def get(self, block: str, *, run: str = "", pipeline: str = "", rows: int = 10) -> BlockOutput:
+    async def get(self, block: str, *, run: str = "", pipeline: str = "", rows: int = _DEFAULT_ROWS) -> BlockOutput:
         """A sample of what a block produced in a run, or in the pipeline's latest completed one.
 
         Raises MageNotFound for an unknown run, pipeline or block. Source: Mage OutputResource; it sends up to 1,000
@@ -66,7 +67,7 @@ class Outputs:
         reply = await self._transport.read(api("block_runs", block_run.id, "outputs"))
         raw = [row for row in root(reply, "outputs", kind=list) if isinstance(row, dict)]
         outputs = [_output(row, rows=rows) for row in raw]
-        merged = _rows_of_a_list(outputs, rows=rows)
+        merged = _fitted(_rows_of_a_list(outputs, rows=rows), room=ROOM if rows > _DEFAULT_ROWS else ROOM_BY_DEFAULT)
         cut = len(merged) - _MOST_OUTPUTS
         return BlockOutput(
             run=record.id,
@@ -131,6 +132,20 @@ def _rows_of_a_list(outputs: list[Output], *, rows: int) -> list[Output]:
         "variable": "",
     }
     return [first.model_copy(update=together)]
+
+
+def _fitted(outputs: list[Output], *, room: int) -> list[Output]:
+    """The outputs with as many rows, or as much text, as there is room for; each gets an equal share."""
+    share = room // max(1, min(len(outputs), _MOST_OUTPUTS))
+    return [_cut(output, share) for output in outputs]
+
+
+def _cut(output: Output, room: int) -> Output:
+    columns = sum(len(column.name.encode()) + 30 for column in output.columns)
+    text = shorten(output.text, room if output.text.isascii() else room // 3)
+    return output.model_copy(
+        update={"rows": output.rows[: how_many_fit(output.rows, room=room - columns)], "text": text}
+    )
 
 
 def _type_of(values: list[Any]) -> str:

@@ -97,10 +97,11 @@ class Pipelines:
         reply = await self._transport.read(api("pipelines"), **params)
         records = [PipelineRecord.model_validate(row) for row in rows(reply, "pipelines")]
         total = count(reply, fallback=offset + len(records))
-        return PipelinePage(
-            items=[_row(record) for record in records],
+        return PipelinePage.fitted(
+            [_row(record) for record in records],
             total=total,
-            next_offset=offset + limit if total > offset + limit else None,
+            limit=limit,
+            offset=offset,
             note="" if records else await self._why_empty(search=search, tag=tag, total=total),
         )
 

@@ -108,10 +108,11 @@ class Triggers:
             records = sorted((r for r in records if search.lower() in r.name.lower()), key=lambda record: record.id)
             total = len(records)
             records = records[offset : offset + limit]
-        return TriggerPage(
-            items=[TriggerRow.of(record, pipeline=not pipeline) for record in records],
+        return TriggerPage.fitted(
+            [TriggerRow.of(record, pipeline=not pipeline) for record in records],
             total=total,
-            next_offset=offset + limit if total > offset + limit else None,
+            limit=limit,
+            offset=offset,
             note=""
             if records
             else "No trigger fits."

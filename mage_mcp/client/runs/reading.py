@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import Field
 
 from mage_mcp.client.deadline import remaining_s
-from mage_mcp.client.models import Page
+from mage_mcp.client.models import ROOM_BY_DEFAULT, Page, how_many_fit
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.records import RUN_STATUSES, UNFINISHED, RunRecord
@@ -77,11 +77,12 @@ class RunReader:
         if status is None and total:
             complete = offset == 0 and total <= len(records)
             counts = _count(records) if complete else await self._counts(path, params, total=total)
-        return RunPage(
-            items=[run_row(record, pipeline=not pipeline) for record in records],
+        return RunPage.fitted(
+            [run_row(record, pipeline=not pipeline) for record in records],
             total=total,
+            limit=limit,
+            offset=offset,
             counts=counts,
-            next_offset=offset + limit if total > offset + limit else None,
             note="" if records else await self._why_empty(pipeline, total=total, status=status, since=since),
         )
 
@@ -206,7 +207,11 @@ class RunReader:
         note = "Nothing failed, with these filters." if not records else ""
         if total > len(records):
             note = f"Grouped are the latest {len(records)} of {total} failed runs; narrow with since or pipeline."
-        return RunPage(items=[], causes=by_cause(records), total=total, note=note)
+        causes = by_cause(records)
+        fit = how_many_fit(causes, room=ROOM_BY_DEFAULT)
+        if fit < len(causes):
+            note = f"{note} Shown are the {fit} commonest causes.".strip()
+        return RunPage(items=[], causes=causes[:fit], total=total, note=note)
 
     async def _why_empty(self, pipeline: str, *, total: int, status: str | None, since: str) -> str:
         if total:
