@@ -8,27 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from mage_mcp.demo.project import Block, Pipeline, Trigger
+from mage_mcp.demo.project import Block, Trigger
 from tests.failures.sources import RATES, SOURCES
-
-
-@dataclass(frozen=True)
-class LabBlock(Block):
-    """A block, with further keys of it in the pipeline's file."""
-
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class LabPipeline(Pipeline):
-    """A pipeline with callbacks (`upstream` names the blocks they belong to) and further keys of its file."""
-
-    callbacks: tuple[Block, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def every_block(self) -> tuple[Block, ...]:
-        return (*self.blocks, *self.callbacks, *self.conditionals)
+from tests.lab.definitions import LabBlock, LabPipeline
 
 
 @dataclass(frozen=True)
@@ -78,13 +60,15 @@ class Kind:
     def ends(self) -> bool:
         return self.status != "running"
 
-    def source(self, path: str) -> str:
-        """The text of one of its files."""
-        return {**{block.file_path: block.source for block in self.pipeline.every_block}, **self.files}[path]
+    @property
+    def every_file(self) -> Mapping[str, str]:
+        """The files of its project that concern it."""
+        blocks = {block.file_path: block.source for block in self.pipeline.every_block if block.uuid not in self.absent}
+        return {**blocks, **self.files}
 
     def line(self, path: str) -> int:
         """The line marked in that file."""
-        return next(n for n, text in enumerate(self.source(path).split("\n"), 1) if text.endswith("# HERE"))
+        return next(n for n, text in enumerate(self.every_file[path].split("\n"), 1) if text.endswith("# HERE"))
 
 
 def _block(uuid: str, kind: str, *upstream: str, language: str = "python", **more: Any) -> LabBlock:

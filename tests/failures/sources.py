@@ -194,7 +194,7 @@ config:
 """,
     "pass_on_retry": _transforms(
         """
-        marker = os.path.join(os.environ.get('MAGELAB_OUT', '/tmp'),
+        marker = os.path.join(os.environ.get('TMPDIR', '/tmp'),
                               'pass_on_retry_%s' % kwargs.get('pipeline_run_id'))
         if not os.path.exists(marker):
             open(marker, 'w').close()
@@ -205,7 +205,7 @@ config:
     ),
     "fail_on_retry": _transforms(
         """
-        marker = os.path.join(os.environ.get('MAGELAB_OUT', '/tmp'),
+        marker = os.path.join(os.environ.get('TMPDIR', '/tmp'),
                               'fail_on_retry_%s' % kwargs.get('pipeline_run_id'))
         if not os.path.exists(marker):
             open(marker, 'w').close()

@@ -1,10 +1,11 @@
-"""What pytest needs to test against a real Mage: the option `--no-real` and two servers."""
+"""What pytest needs to test against a real Mage: the option `--no-real` and three servers."""
 
 import sys
 from collections.abc import Iterator
 
 import pytest
 
+from tests.lab.failing import FailedRuns, all_failed
 from tests.lab.mage import RealMage
 from tests.lab.seed import start_seeded
 
@@ -39,3 +40,10 @@ def real_mage_with_login() -> Iterator[RealMage]:
     """A real Mage that asks for a login, EMAIL and PASSWORD of `tests.lab.mage`; the demo project, no runs."""
     with start_seeded(auth=True, history=False) as mage:
         yield mage
+
+
+@pytest.fixture(scope="session")
+def real_failures() -> Iterator[FailedRuns]:
+    """A real Mage of its own on which every kind of failure has happened once: half a minute when first used."""
+    with all_failed() as runs:
+        yield runs

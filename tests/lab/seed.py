@@ -1,12 +1,13 @@
 """Put the demo project into a real Mage: files before it starts, triggers and a little history afterwards."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from mage_mcp.demo.project import PIPELINES, Block, Pipeline, Trigger
+from tests.lab.definitions import LabBlock, LabPipeline
 from tests.lab.mage import EMAIL, INTERVAL_S, PASSWORD, RealMage
 from tests.lab.wire import Wire
 
@@ -30,6 +31,7 @@ FOLDERS = (
     "utils",
 )
 
+IO_CONFIG = "version: 0.1.1\ndefault: {}\n"
 METADATA = {
     "project_type": "standalone",
     "project_uuid": "5eed0000000000000000000000005eed",
@@ -74,20 +76,22 @@ def hold_workers(wire: Wire, slow_schedule: int) -> Iterator[None]:
     wire.delete(f"/api/pipeline_runs/{sleeper}")
 
 
-def write_project(folder: Path, pipelines: tuple[Pipeline, ...] = PIPELINES) -> None:
-    """Write a Mage project with these pipelines."""
+def write_project(
+    folder: Path, pipelines: tuple[Pipeline, ...] = PIPELINES, *, settings: Mapping[str, Any] | None = None
+) -> None:
+    """Write a Mage project with these pipelines. `settings` go into its own metadata.yaml."""
     for name in FOLDERS:
-        _write(folder / name / "__init__.py", "")
-    _write(folder / "__init__.py", "")
-    _write(folder / "requirements.txt", "")
-    _write(folder / "io_config.yaml", "version: 0.1.1\ndefault: {}\n")
-    _write(folder / "metadata.yaml", _yaml(METADATA))
+        write_file(folder / name / "__init__.py", "")
+    write_file(folder / "__init__.py", "")
+    write_file(folder / "requirements.txt", "")
+    write_file(folder / "io_config.yaml", IO_CONFIG)
+    write_file(folder / "metadata.yaml", _yaml({**METADATA, **(settings or {})}))
     for pipeline in pipelines:
         home = folder / "pipelines" / pipeline.uuid
-        _write(home / "__init__.py", "")
-        _write(home / "metadata.yaml", _yaml(_pipeline(pipeline)))
-        for block in (*pipeline.blocks, *pipeline.conditionals):
-            _write(folder / block.file_path, block.source)
+        write_file(home / "__init__.py", "")
+        write_file(home / "metadata.yaml", _yaml(_pipeline(pipeline)))
+        for block in (*pipeline.blocks, *_callbacks(pipeline), *pipeline.conditionals):
+            write_file(folder / block.file_path, block.source)
 
 
 def create_triggers(wire: Wire, pipelines: tuple[Pipeline, ...] = PIPELINES) -> dict[str, list[int]]:
@@ -118,7 +122,7 @@ def _create(wire: Wire, pipeline: str, trigger: Trigger) -> int:
 def _pipeline(pipeline: Pipeline) -> dict[str, Any]:
     return {
         "blocks": [_block(block, pipeline.downstream(block.uuid)) for block in pipeline.blocks],
-        "callbacks": [],
+        "callbacks": [_block(block, ()) for block in _callbacks(pipeline)],
         "conditionals": [_block(block, ()) for block in pipeline.conditionals],
         "created_at": "2026-01-15 09:00:00.000000+00:00",
         "data_integration": None,
@@ -130,7 +134,12 @@ def _pipeline(pipeline: Pipeline) -> dict[str, Any]:
         "uuid": pipeline.uuid,
         "variables": dict(pipeline.variables),
         "widgets": [],
+        **(pipeline.extra if isinstance(pipeline, LabPipeline) else {}),
     }
+
+
+def _callbacks(pipeline: Pipeline) -> tuple[Block, ...]:
+    return pipeline.callbacks if isinstance(pipeline, LabPipeline) else ()
 
 
 def _block(block: Block, downstream: tuple[str, ...]) -> dict[str, Any]:
@@ -145,10 +154,12 @@ def _block(block: Block, downstream: tuple[str, ...]) -> dict[str, Any]:
         "type": block.type,
         "upstream_blocks": list(block.upstream),
         "uuid": block.uuid,
+        **(block.extra if isinstance(block, LabBlock) else {}),
     }
 
 
-def _write(path: Path, text: str) -> None:
+def write_file(path: Path, text: str) -> None:
+    """Write a file of the project, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
 
