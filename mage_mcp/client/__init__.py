@@ -6,6 +6,11 @@ async with Mage(Cluster(url="http://localhost:6789")) as mage:
 
 from typing import TYPE_CHECKING, Self
 
+import anyio
+
+from mage_mcp.client.background import Background
+from mage_mcp.client.clusters import Clusters
+from mage_mcp.client.clusters.cloud import Cloud
 from mage_mcp.client.deadline import Clock
 from mage_mcp.client.logs import Logs
 from mage_mcp.client.outputs import Outputs
@@ -41,9 +46,30 @@ class Mage:
         self.runs = Runs(self._transport, self.pipelines, self.triggers)
         self.logs = Logs(self._transport, self.runs)
         self.outputs = Outputs(self._transport, self.runs)
+        self._background = Background()
+        self._cloud = Cloud(cluster, wire=wire, clock=clock)
+        self.clusters = Clusters(self._transport, self._cloud, self._background)
+
+    @property
+    def busy(self) -> bool:
+        """Whether something goes on that must not be cut short: a restart that owes the cluster its start."""
+        return self._background.busy
+
+    async def idle(self) -> None:
+        """Wait until nothing of that kind goes on. The process is to end: what cannot be done is given up in time.
+
+        Closing the client waits for it too.
+        """
+        await self._background.finish()
 
     async def __aenter__(self) -> Self:
+        await self._background.__aenter__()
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        await self._transport.aclose()
+        try:
+            await self._background.__aexit__(*exc)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._transport.aclose()
+                await self._cloud.aclose()

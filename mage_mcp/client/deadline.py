@@ -66,6 +66,16 @@ def call_deadline(budget_s: float = CALL_BUDGET_S, clock: Clock | None = None) -
         _current.reset(token)
 
 
+@contextmanager
+def outside_of_calls() -> Iterator[None]:
+    """Without the deadline of the call that began this work: a task inherits it, and goes on after the call."""
+    token = _current.set(None)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
 def remaining_s() -> float:
     """What is left of the current call's budget; a full one outside of any call."""
     deadline = _current.get()

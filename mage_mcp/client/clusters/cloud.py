@@ -1,0 +1,164 @@
+"""One cluster in Mage Cloud, as the Cloud tells of it and as it takes changes: the whole config, each time."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+import anyio
+
+from mage_mcp.client.clusters.masking import remember_secrets
+from mage_mcp.client.clusters.replies import read_cloud_reply
+from mage_mcp.client.clusters.session import CloudSession
+from mage_mcp.client.clusters.settings import require_place, settings_of
+from mage_mcp.client.deadline import Clock
+from mage_mcp.client.peer import Peer
+from mage_mcp.client.replies import root, rows
+from mage_mcp.client.transport import Transport
+from mage_mcp.errors import MageForbidden, MageInvalid, MageNotConfigured, MageReplyInvalid
+from mage_mcp.settings import Cluster
+from mage_mcp.text import one_line
+
+if TYPE_CHECKING:
+    import httpx
+
+LABEL = "Mage Cloud"
+ACTIVE, STOPPED = "Active", "Stopped"
+_ON_THE_WAY_DOWN = frozenset({"stopping", "stopped"})
+_ON_THE_WAY_UP = frozenset({"active", "starting", "restarting", "updating", "pending"})
+"""`Active` and `Stopped` are documented; the others are what a cluster may be called meanwhile."""
+
+_locks: WeakValueDictionary[tuple[str, str, str], anyio.Lock] = WeakValueDictionary()
+"""Writes to one cluster's config are serial in this process, under however many names it is configured."""
+
+
+@dataclass(frozen=True)
+class CloudState:
+    """What the Cloud says about a cluster. `config` is what will be sent back, so nothing in it is touched."""
+
+    id: str
+    name: str
+    status: str
+    config: Any = field(repr=False)
+
+    @property
+    def title(self) -> str:
+        """The Cloud's own name and id, so that a person sees which cluster is really meant."""
+        return f"{self.name} ({self.id})" if self.name else self.id
+
+    @property
+    def replicas(self) -> int | None:
+        """None where the config does not say."""
+        told = self.config.get("replicaCount") if isinstance(self.config, dict) else None
+        return told if isinstance(told, int) and not isinstance(told, bool) else None
+
+    @property
+    def is_down(self) -> bool:
+        """Stopped, or on the way there, with nothing that would run."""
+        return self.status.casefold() in _ON_THE_WAY_DOWN and self.replicas == 0
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.status.casefold() == STOPPED.casefold()
+
+    @property
+    def is_active(self) -> bool:
+        return self.status.casefold() == ACTIVE.casefold() and self.replicas != 0
+
+    @property
+    def is_up(self) -> bool:
+        """Active, or on the way there."""
+        return self.status.casefold() in _ON_THE_WAY_UP and self.replicas != 0
+
+    def writable_config(self) -> dict[str, Any]:
+        """The config as an object; an empty one where it is null.
+
+        Raises MageReplyInvalid where it is anything else: what cannot be read must not be replaced.
+        """
+        if self.config is None:
+            return {}
+        if not isinstance(self.config, dict):
+            raise MageReplyInvalid(
+                f"{LABEL} tells no config of {self.title} that could be changed; nothing was written.",
+                next_step="Look at the cluster in Mage's portal.",
+            )
+        return self.config
+
+
+class Cloud:
+    """Reads and writes one cluster's place in Mage Cloud. Opens nothing before the first request."""
+
+    def __init__(
+        self, cluster: Cluster, *, wire: "httpx.AsyncBaseTransport | None" = None, clock: Clock | None = None
+    ) -> None:
+        self.cluster = cluster
+        self._transport = Transport(cluster, wire=wire, clock=clock, peer=_peer(cluster))
+        self.clock = self._transport.clock
+        self.place = (cluster.cloud_url.rstrip("/"), cluster.team_id, cluster.cluster_id)
+        self.lock = _locks.setdefault(self.place, anyio.Lock())
+        """Held from the read before a write until the look after it."""
+
+    async def aclose(self) -> None:
+        await self._transport.aclose()
+
+    async def state(self) -> CloudState:
+        """Read the cluster.
+
+        Raises MageNotConfigured and other MageErrors. Source: Mage Pro API, `GET /teams/{id}/clusters/{id}`.
+        """
+        return self._state(root(await self._transport.read(self._path()), "cluster"))
+
+    async def put(self, config: dict[str, Any], *, status: str | None = None, what: str, role: str) -> None:
+        """Replace the whole config, and the status where given. `what` and `role` are for the sentence of a refusal.
+
+        Raises MageForbidden with the role that is needed, MageInvalid for what is no JSON, MageWriteUncertain and other
+        MageErrors. Source: Mage Pro API, `PUT /teams/{id}/clusters/{id}`.
+        """
+        try:
+            json.dumps(config, ensure_ascii=False, allow_nan=False).encode()
+        except (ValueError, RecursionError):
+            raise MageInvalid(
+                "The config cannot be sent as JSON (half a character, NaN, or too deep); nothing was written.",
+                next_step="Give plain texts, numbers, lists and objects.",
+            ) from None
+        body: dict[str, Any] = {"config": config}
+        if status is not None:
+            body["status"] = status
+        try:
+            await self._transport.write("PUT", self._path(), {"cluster": body})
+        except MageForbidden:
+            raise MageForbidden(
+                f"{LABEL} does not allow {self.cluster.cloud_email} to {what}; nothing was changed.",
+                next_step=f"It needs the team's role {role}. Ask an Admin of the team in Mage's portal.",
+            ) from None
+
+    async def team(self) -> Sequence[CloudState]:
+        """The clusters of the team. That the Cloud lists them is not documented.
+
+        Raises MageError where it does not.
+        """
+        team, _ = require_place(self.cluster)
+        found = rows(await self._transport.read(f"teams/{team}/clusters"), "clusters")
+        return [self._state(row) for row in found if row.get("id")]
+
+    def _path(self) -> str:
+        team, cluster = require_place(self.cluster)
+        return f"teams/{team}/clusters/{cluster}"
+
+    def _state(self, row: dict[str, Any]) -> CloudState:
+        # A config that is not told at all is no config of null, which a write may replace.
+        config = row.get("config", "not told")
+        remember_secrets(config)
+        return CloudState(
+            id=one_line(str(row.get("id") or self.cluster.cluster_id), 80),
+            name=one_line(row["name"], 60) if isinstance(row.get("name"), str) else "",
+            status=one_line(str(row.get("status") or "unknown"), 40),
+            config=config,
+        )
+
+
+def _peer(cluster: Cluster) -> Peer:
+    setting = settings_of(cluster, "cloud_url")
+    missing = MageNotConfigured(f"{LABEL} has no URL.", next_step=f"Leave {setting} unset: Mage's own is used.")
+    return Peer(cluster.cloud_url.rstrip("/"), LABEL, setting, missing, CloudSession, read_cloud_reply)

@@ -1,0 +1,114 @@
+"""What one read, write and look brought, and how it is told."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from mage_mcp.client.clusters.cloud import CloudState
+from mage_mcp.client.clusters.config_patch import paths
+from mage_mcp.client.clusters.env_vars import EnvDiff, differing
+from mage_mcp.client.clusters.masking import ENVS
+from mage_mcp.client.clusters.models import ConfigChange, EnvVarsChange
+from mage_mcp.text import show
+
+T = TypeVar("T")
+
+_MOST_OTHERS = 10
+
+
+@dataclass(frozen=True)
+class Saved(Generic[T]):
+    """One read, write and look. `sent` is None where nothing was to be written."""
+
+    before: CloudState
+    outcome: T
+    sent: dict[str, Any] | None
+    back: CloudState | None
+    note: str = ""
+
+
+def env_acts(diff: EnvDiff) -> list[str]:
+    return [
+        *(f"add {name}" for name in sorted(diff.added)),
+        *(f"overwrite {name}" for name in sorted(diff.overwritten)),
+        *(f"remove {name}" for name in sorted(diff.removed)),
+    ]
+
+
+def env_answer(
+    saved: Saved[EnvDiff], *, others: list[str] | None = None, not_kept: list[str] | None = None, dry_run: bool = False
+) -> EnvVarsChange:
+    diff = saved.outcome
+    notes = [saved.note, *diff.notes, *_warnings(others, not_kept)]
+    if not diff.changes:
+        notes.append("Nothing to change, so nothing was written.")
+    elif dry_run:
+        notes.append("A dry run: nothing was written.")
+    return EnvVarsChange(
+        changed=saved.sent is not None,
+        would=env_acts(diff) if dry_run else [],
+        cloud_name=saved.before.name,
+        cloud_id=saved.before.id,
+        added=diff.added,
+        overwritten=diff.overwritten,
+        removed=diff.removed,
+        unchanged=diff.unchanged,
+        others=others or [],
+        not_kept=not_kept or [],
+        after=saved.back.status if saved.back else "",
+        note=" ".join(note for note in notes if note),
+    )
+
+
+def config_answer(
+    saved: Saved[list[str]], *, others: list[str] | None = None, not_kept: list[str] | None = None,
+    dry_run: bool = False,
+) -> ConfigChange:  # fmt: skip
+    notes = [saved.note, *_warnings(others, not_kept)]
+    if not saved.outcome:
+        notes.append("Nothing to change, so nothing was written.")
+    elif dry_run:
+        notes.append("A dry run: nothing was written.")
+    return ConfigChange(
+        changed=saved.sent is not None,
+        would=[f"change {line}" for line in saved.outcome] if dry_run else [],
+        cloud_name=saved.before.name,
+        cloud_id=saved.before.id,
+        diff=saved.outcome,
+        others=others or [],
+        not_kept=not_kept or [],
+        after=saved.back.status if saved.back else "",
+        note=" ".join(note for note in notes if note),
+    )
+
+
+def _warnings(others: list[str] | None, not_kept: list[str] | None) -> list[str]:
+    warnings = []
+    if others:
+        warnings.append("Others changed this config at the same time; what they changed is listed.")
+    if not_kept:
+        warnings.append("What came back is not what was sent: somebody wrote right after, or Mage Cloud changed it.")
+    return warnings
+
+
+def between(first: CloudState, saved: Saved[Any], asked: Sequence[str]) -> list[str]:
+    """What differs and was not asked for: between our first read and the last before the write, and after it."""
+    found = _differing(first.config, saved.before.config)
+    if saved.sent is not None and saved.back is not None:
+        found += [name for name in _differing(saved.sent, saved.back.config) if name not in asked]
+    shown = [show(name) for name in dict.fromkeys(found)]
+    cut = len(shown) - _MOST_OTHERS
+    return [*shown[:_MOST_OTHERS], f"and {cut} more"] if cut > 0 else shown
+
+
+def not_kept_of(saved: Saved[Any], asked: Sequence[str]) -> list[str]:
+    """What was written and is not so any more."""
+    if saved.sent is None or saved.back is None:
+        return []
+    return [show(name) for name in _differing(saved.sent, saved.back.config) if name in asked]
+
+
+def _differing(before: Any, after: Any) -> list[str]:
+    """Names of variables and paths of the rest."""
+    envs = [config.get(ENVS) if isinstance(config, dict) else None for config in (before, after)]
+    return [*differing(*envs), *paths(before, after)]

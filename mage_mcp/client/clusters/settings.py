@@ -1,0 +1,71 @@
+"""Which settings the Cloud needs, and sentences on those that are missing."""
+
+import re
+
+from mage_mcp.client.peer import setting_of
+from mage_mcp.errors import MageNotConfigured
+from mage_mcp.settings import DEFAULT_CLUSTER, Cluster
+from mage_mcp.text import one_line
+
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_PLACE = ("team_id", "cluster_id")
+_LOGIN = ("cloud_email", "cloud_password")
+
+
+def settings_of(cluster: Cluster, *keys: str) -> str:
+    """`MAGE_TEAM_ID and MAGE_CLUSTER_ID`, or `team_id and cluster_id in [clusters.prod]`."""
+    if cluster.name == DEFAULT_CLUSTER:
+        return " and ".join(setting_of(cluster, key) for key in keys)
+    return f"{' and '.join(keys)} in [clusters.{cluster.name}]"
+
+
+def missing_settings(cluster: Cluster) -> list[str]:
+    """The keys without which the Cloud cannot be asked about this cluster."""
+    given = {key: getattr(cluster, key) for key in (*_PLACE, *_LOGIN)}
+    return [
+        key for key, value in given.items() if not (value.get_secret_value() if key == _LOGIN[1] and value else value)
+    ]
+
+
+def what_is_missing(cluster: Cluster) -> str:
+    """One sentence; empty where nothing is missing."""
+    missing = missing_settings(cluster)
+    if not missing:
+        return ""
+    return f"For Mage Cloud {'is' if len(missing) == 1 else 'are'} missing: {settings_of(cluster, *missing)}."
+
+
+def require_place(cluster: Cluster) -> tuple[str, str]:
+    """The team's and the cluster's id, fit for a URL.
+
+    Raises MageNotConfigured.
+    """
+    missing = missing_settings(cluster)
+    if any(key in missing for key in _PLACE):
+        raise _not_configured(cluster, missing)
+    for key in _PLACE:
+        given = getattr(cluster, key)
+        if not _ID.fullmatch(given):
+            raise MageNotConfigured(
+                f"{settings_of(cluster, key)} is {one_line(given, 40)!r}, which is no id of Mage Cloud.",
+                next_step="Copy it from the address of the cluster's page in Mage's portal.",
+            )
+    return cluster.team_id, cluster.cluster_id
+
+
+def require_login(cluster: Cluster) -> str:
+    """The password, where there is an email as well.
+
+    Raises MageNotConfigured.
+    """
+    missing = missing_settings(cluster)
+    if any(key in missing for key in _LOGIN) or cluster.cloud_password is None:
+        raise _not_configured(cluster, missing)
+    return cluster.cloud_password.get_secret_value()
+
+
+def _not_configured(cluster: Cluster, missing: list[str]) -> MageNotConfigured:
+    return MageNotConfigured(
+        f"Mage Cloud is not configured for {cluster.label}.",
+        next_step=f"Ask the person to set {settings_of(cluster, *missing)}.",
+    )
