@@ -5,8 +5,14 @@ import sys
 
 from mage_mcp.text import show
 
-_QUIET = ("httpx", "httpcore", "httpx2", "stamina", "asyncio")
-"""Libraries that log URLs, or retries, at INFO."""
+_QUIET = {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "httpx2": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "stamina": logging.ERROR,  # one line for every request sent again, without a word on which
+}
+"""Libraries that log URLs at INFO, or say nothing in many lines, and from which level on they are heard."""
 
 
 class RedactingFormatter(logging.Formatter):
@@ -23,5 +29,5 @@ def set_up_logging(level: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    for name, least in _QUIET.items():
+        logging.getLogger(name).setLevel(max(least, root.level))

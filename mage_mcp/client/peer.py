@@ -76,6 +76,7 @@ def open_http(
     import httpx  # 60 ms and an SSL context, not before the first call
 
     try:
+        _ = httpx.URL(peer.url).host  # decodes an international name, which would fail at the first request
         return httpx.AsyncClient(
             base_url=peer.url,
             transport=wire,
@@ -86,7 +87,7 @@ def open_http(
             headers=_extra_headers(cluster) | {"Accept": "application/json"},
             verify=_verify(cluster),
         )
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, UnicodeError):
         raise errors.MageNotConfigured(f"{peer.setting} is not a URL of a Mage server.") from None
 
 

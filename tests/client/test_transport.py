@@ -110,7 +110,7 @@ async def test_nothing_is_opened_before_the_first_request_and_without_a_url_neve
     await sender.aclose()
 
 
-@pytest.mark.parametrize("url", ["http://[::1", "http://host:port", "http://\x7f"])
+@pytest.mark.parametrize("url", ["http://[::1", "http://host:port", "http://\x7f", "http://xn--a.test"])
 async def test_a_url_that_no_library_takes_is_a_setting_to_correct(url: str):
     with pytest.raises(errors.MageNotConfigured, match="MAGE_URL is not a URL"):
         await Transport(Cluster(url=url)).read("api/pipelines")
