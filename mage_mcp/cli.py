@@ -56,7 +56,7 @@ def _serve_stdio(settings: Settings) -> None:
     from mage_mcp.server import build_server
 
     if not settings.demo:
-        build_server(settings).run()
+        build_server(settings, finish_on_sigterm=True).run()
         return
     import httpx
 

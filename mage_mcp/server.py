@@ -21,6 +21,7 @@ from mage_mcp.client.deadline import call_deadline
 from mage_mcp.errors import MageError, MageReadOnly
 from mage_mcp.logs import set_up_logging
 from mage_mcp.settings import Cluster, Settings, is_open_to_eavesdroppers
+from mage_mcp.shutdown import finishing_on_sigterm
 from mage_mcp.text import mend_surrogates, one_line, show
 from mage_mcp.tools import ALL
 from mage_mcp.tools._audit import Audit
@@ -184,11 +185,16 @@ def _mended(value: Any) -> Any:
 
 
 def build_server(
-    settings: Settings, *, wire: "httpx.AsyncBaseTransport | None" = None, clock: Clock | None = None
+    settings: Settings,
+    *,
+    wire: "httpx.AsyncBaseTransport | None" = None,
+    clock: Clock | None = None,
+    finish_on_sigterm: bool = False,
 ) -> MageServer:
     """A server for these settings. Nothing is opened on the network, here or at its start.
 
-    `wire` and `clock` are for the demo and for tests: a simulated Mage in process, and its time.
+    `wire` and `clock` are for the demo and for tests: a simulated Mage in process, and its time. `finish_on_sigterm` is
+    for a server that is a process of its own: the signal then waits for the second half of a restart.
     """
 
     @asynccontextmanager
@@ -198,6 +204,8 @@ def build_server(
                 cluster.name: await stack.enter_async_context(Mage(cluster, wire=wire, clock=clock))
                 for cluster in settings.clusters
             }
+            if finish_on_sigterm:
+                await stack.enter_async_context(finishing_on_sigterm(mages.values()))
             yield App(settings, mages, Audit(settings.audit))
 
     writable = not all(cluster.read_only for cluster in settings.clusters)
@@ -219,6 +227,6 @@ def build_server(
     )
     set_up_logging(settings.log_level)
     for cluster in settings.clusters:
-        if is_open_to_eavesdroppers(cluster.url):
+        if wire is None and is_open_to_eavesdroppers(cluster.url):
             log.warning("%s is spoken to without encryption (http): who listens can read passwords.", cluster.label)
     return server

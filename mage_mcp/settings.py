@@ -12,7 +12,7 @@ PUBLIC_CLOUD_API_KEY = "oMqz2m320NfVERFonfytPFVETfPTHyN5N7db9dLK"
 """The client key of Mage's own portal, printed in its documentation."""
 CLOUD_URL = "https://cloud.mage.ai/api/v1"
 
-TOOLSETS = ("pipelines", "runs", "triggers")
+TOOLSETS = ("clusters", "pipelines", "runs", "triggers")
 """Every toolset there is, in the order in which they are listed."""
 DEFAULT_TOOLSETS = TOOLSETS
 DEFAULT_CLUSTER = "default"

@@ -1,5 +1,5 @@
 """Every toolset the server offers."""
 
-from mage_mcp.tools import pipelines, runs, triggers
+from mage_mcp.tools import clusters, pipelines, runs, triggers
 
-ALL = {toolset.name: toolset for toolset in (pipelines.tools, runs.tools, triggers.tools)}
+ALL = {toolset.name: toolset for toolset in (clusters.tools, pipelines.tools, runs.tools, triggers.tools)}

@@ -41,6 +41,11 @@ async def _progress(ctx: Context[App]) -> Report:
     return ctx.report_progress
 
 
+async def _mages(ctx: Context[App]) -> list[MageClient]:
+    return list(ctx.request_context.lifespan_context.mages.values())
+
+
+Mages = Annotated[list[MageClient], Resolve(_mages)]
 Mage = Annotated[MageClient, Resolve(_mage)]
 Progress = Annotated[Report, Resolve(_progress)]
 """Called with seconds waited, seconds to wait at most, and a sentence. Silent where the client did not ask."""

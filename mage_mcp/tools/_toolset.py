@@ -37,14 +37,14 @@ class Toolset:
 
         return keep
 
-    def write(self, title: str) -> Callable[[F], F]:
-        """It adds something and takes nothing away. A person is asked on protected clusters only.
+    def write(self, title: str, *, plan: Planner | None = None) -> Callable[[F], F]:
+        """It adds something and takes nothing away. A person is asked on protected clusters, and where `plan` says so.
 
         The function returns a `Change`.
         """
 
         def keep(fn: F) -> F:
-            self._writes.append(_tool(guarded(fn, None, title=title), title=title, risk=_WRITE))
+            self._writes.append(_tool(guarded(fn, plan, title=title), title=title, risk=_WRITE))
             return fn
 
         return keep
