@@ -36,6 +36,8 @@ def _start_runs(facts: Facts) -> None:
     start("exported", facts.event_trigger("sales_daily")["id"], variables={"region": "apac", "from_run": "yes"})
     for tree in ("tree_1", "tree_2", "tree_3"):
         start(tree, facts.triggers["fact_tree"][0])
+    for name in ("late", "limited", "failing"):
+        start(name, facts.triggers[f"fact_{name}"][0])
     start("torn", facts.triggers["fact_torn"][0])
     start("shapes", facts.triggers["fact_shapes"][0])
     start("many", facts.triggers["fact_many"][0])

@@ -8,6 +8,7 @@ from textwrap import dedent, indent
 from typing import Any
 
 from mage_mcp.demo.project import PIPELINES, Block, Pipeline, Trigger
+from tests.lab.definitions import LabBlock
 from tests.lab.seed import write_project
 from tests.lab.wire import Wire
 
@@ -70,18 +71,24 @@ while not os.path.exists(path('ran_{beside}')) or os.path.getsize(path('ran_{bes
     time.sleep(0.1)
 """
 
+# Takes longer than any timeout here, unless it fails at its first attempt.
+TAKE_LONG = "time.sleep(60)\n"
+FAIL_FIRST = "if attempt == 1:\n    raise RuntimeError('not yet')\n"
+LIMIT_S = 2
 
-def _block(uuid: str, kind: str, body: str, *upstream: str) -> Block:
-    return Block(uuid, kind, HEAD.format(kind=kind) + indent(dedent(body).strip(), "    ") + "\n", upstream)
+
+def _block(uuid: str, kind: str, body: str, *upstream: str, **more: Any) -> Block:
+    source = HEAD.format(kind=kind) + indent(dedent(body).strip(), "    ") + "\n"
+    return LabBlock(uuid, kind, source, upstream, extra=more)
 
 
-def _counting(uuid: str, kind: str, *upstream: str, body: str = "", beside: str = "") -> Block:
+def _counting(uuid: str, kind: str, *upstream: str, body: str = "", beside: str = "", **more: Any) -> Block:
     body = (COUNT + body).format(name=uuid.replace("/", "_"), beside=beside) + "return 1"
-    return _block(uuid, kind, body, *upstream)
+    return _block(uuid, kind, body, *upstream, **more)
 
 
-def _pipeline(uuid: str, *blocks: Block, variables: dict[str, Any] | None = None) -> Pipeline:
-    triggers = (Trigger(f"{uuid}_api", "api"),)
+def _pipeline(uuid: str, *blocks: Block, variables: dict[str, Any] | None = None, **settings: Any) -> Pipeline:
+    triggers = (Trigger(f"{uuid}_api", "api", settings=settings),)
     return Pipeline(uuid, "Only for the facts.", blocks, variables=variables or {}, triggers=triggers)
 
 
@@ -104,6 +111,9 @@ FACTS: tuple[Pipeline, ...] = (
         "fact_shapes",
         *(_block(f"shape_{name}", "data_loader", f"return {value}") for name, value in SHAPES.items()),
     ),
+    _pipeline("fact_late", _counting("late", "data_loader", body=TAKE_LONG), timeout=LIMIT_S),
+    _pipeline("fact_limited", _counting("limited", "data_loader", body=TAKE_LONG, timeout=LIMIT_S)),
+    _pipeline("fact_failing", _counting("failing", "data_loader", body=FAIL_FIRST + TAKE_LONG, timeout=LIMIT_S)),
     _pipeline("fact_many", *(_block(f"tiny_{n:02}", "data_loader", f"print('tiny {n}')") for n in range(MANY))),
 )
 ALL = (*PIPELINES, *FACTS)
@@ -111,7 +121,7 @@ ALL = (*PIPELINES, *FACTS)
 
 def write_facts(folder: Path) -> None:
     """The demo project and the pipelines of the facts."""
-    write_project(folder, ALL)
+    write_project(folder, ALL, settings={"queue_config": {"concurrency": 12}})
 
 
 @dataclass(frozen=True)
