@@ -32,11 +32,12 @@ class Background:
         self._group = anyio.create_task_group()
         await self._group.__aenter__()
 
-    async def __aexit__(self, *exc: object) -> None:
+    async def __aexit__(self, *_: object) -> None:
         self.closing = True
         group, self._group = self._group, None
         if group is not None:
-            await group.__aexit__(*exc)  # type: ignore[arg-type] # what `async with` passes
+            # Not told of an exception, it neither wraps it in a group nor cancels what runs.
+            await group.__aexit__(None, None, None)
 
     def start(self, work: Callable[[], Awaitable[None]]) -> None:
         """Begin `work`: it is not cancelled with the call that began it, and has no part in that call's deadline."""

@@ -37,7 +37,10 @@ class Reader(Protocol):
 
 @dataclass(frozen=True)
 class Peer:
-    """Whom a transport speaks to. `missing` is the error where `url` is empty, `setting` the name of that setting."""
+    """Whom a transport speaks to. `missing` is the error where `url` is empty, `setting` the name of that setting.
+
+    `if_silent` and `if_refused` are what to do where it does not answer, and where it refuses a fresh session.
+    """
 
     url: str
     label: str
@@ -45,16 +48,19 @@ class Peer:
     missing: errors.MageNotConfigured
     session: Callable[[Cluster, Exchange, Clock], Auth]
     read: Reader
+    if_silent: str = ""
+    if_refused: str = ""
 
 
 def own_api(cluster: Cluster) -> Peer:
     """The cluster's own API."""
-    missing = errors.MageNotConfigured("No Mage server is configured.")
-    if cluster.name != DEFAULT_CLUSTER:
-        missing = errors.MageNotConfigured(
-            f"{cluster.label} has no URL.", next_step=f"Set `url` in [clusters.{cluster.name}] of the config file."
-        )
-    return Peer(cluster.url, cluster.label, setting_of(cluster, "url"), missing, Session, _read)
+    if cluster.name == DEFAULT_CLUSTER:
+        missing = errors.MageNotConfigured("No Mage server is configured.")
+        return Peer(cluster.url, cluster.label, "MAGE_URL", missing, Session, _read)
+    url = setting_of(cluster, "url")
+    missing = errors.MageNotConfigured(f"{cluster.label} has no URL.", next_step=f"Set {url} in the config file.")
+    silent = f"Check that Mage is running and that {url} is right, then try again."
+    return Peer(cluster.url, cluster.label, url, missing, Session, _read, if_silent=silent)
 
 
 def _read(status: int, body: bytes, *, what: str, label: str, sent: Any) -> dict[str, Any]:  # noqa: ARG001

@@ -88,7 +88,9 @@ class Transport:
         try:
             return await self._exchange(method, path, headers=headers, **kwargs)
         except StaleSession:
-            raise errors.MageAuthRequired(f"{self.peer.label} does not accept a fresh session.") from None
+            raise errors.MageAuthRequired(
+                f"{self.peer.label} does not accept a fresh session.", next_step=self.peer.if_refused
+            ) from None
 
     async def _exchange(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
         """One request, repeated while it certainly did nothing and there is time."""
@@ -147,7 +149,7 @@ class Transport:
         finally:
             self._slots.release()
         if response.status_code in GATEWAY_STATUSES:
-            unreachable = errors.MageUnreachable(f"{self.peer.label} is not available (HTTP {response.status_code}).")
+            unreachable = self._silent(f"{self.peer.label} is not available (HTTP {response.status_code}).")
             if reads or response.status_code == 429:
                 raise _Unsent(unreachable, wait_s=_retry_after(response))
             raise self._lost(what, reads=False, error=unreachable)
@@ -184,13 +186,11 @@ class Transport:
                 with anyio.CancelScope(shield=True):
                     await response.aclose()
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise _Unsent(errors.MageUnreachable(f"{label} cannot be reached ({type(error).__name__}).")) from None
+            raise _Unsent(self._silent(f"{label} cannot be reached ({type(error).__name__}).")) from None
         except httpx.TimeoutException:
             raise self._lost(what, reads=reads, error=self._timeout(what)) from None
         except httpx.HTTPError as error:
-            unreachable = errors.MageUnreachable(
-                f"{label} broke off the connection during {what} ({type(error).__name__})."
-            )
+            unreachable = self._silent(f"{label} broke off the connection during {what} ({type(error).__name__}).")
             if reads:
                 raise _Unsent(unreachable) from None
             raise self._lost(what, reads=False, error=unreachable) from None
@@ -204,6 +204,9 @@ class Transport:
             f"{error.what} The answer to {what} was lost, so the change may or may not have happened.",
             next_step="Look at the present state before you try again.",
         )
+
+    def _silent(self, what: str) -> errors.MageUnreachable:
+        return errors.MageUnreachable(what, next_step=self.peer.if_silent)
 
     def _timeout(self, what: str) -> errors.MageTimeout:
         return errors.MageTimeout(f"{self.peer.label} did not answer {what} in time.")

@@ -1,7 +1,6 @@
 """Changing a cluster's config: read as late as possible, write the whole of it, read again, and say what is not so."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import anyio
@@ -11,16 +10,23 @@ from mage_mcp.client.clusters.config_patch import check_patch, diff_lines, merge
 from mage_mcp.client.clusters.env_vars import EnvDiff, apply, check_request
 from mage_mcp.client.clusters.masking import ENVS, remember_secrets, remember_value
 from mage_mcp.client.clusters.models import ConfigChange, EnvVarsChange, Planned
-from mage_mcp.client.clusters.power import ClusterPower, Report
+from mage_mcp.client.clusters.power import ClusterPower
 from mage_mcp.client.clusters.same import same_json
-from mage_mcp.client.clusters.saving import Saved, between, config_answer, env_acts, env_answer, not_kept_of
-from mage_mcp.client.deadline import remaining_s
-from mage_mcp.errors import MageError, MageTimeout, MageWriteUncertain
+from mage_mcp.client.clusters.saving import (
+    Saved,
+    between,
+    config_answer,
+    differing_in,
+    env_acts,
+    env_answer,
+    not_kept_of,
+)
+from mage_mcp.client.clusters.waiting import Report, is_ready
+from mage_mcp.errors import MageError, MageWriteUncertain
 
 T = TypeVar("T")
 _A = TypeVar("_A", EnvVarsChange, ConfigChange)
 
-_LEAST_TO_WRITE_S = 8.0
 _RESTARTS = "Mage Cloud restarts the cluster after saving"
 
 
@@ -62,6 +68,7 @@ class ClusterConfig(ClusterPower):
         other MageErrors. Source: Mage Pro API, "Set environment variables".
         """
         set_ = _wanted(set_, unset)
+        mark = self._cloud.writes
         first = await self._cloud.state()
         if dry_run:
             return env_answer(Saved(first, _env_diff(first, set_, unset, replace_references), None, None), dry_run=True)
@@ -72,7 +79,11 @@ class ClusterConfig(ClusterPower):
             return diff, {**state.writable_config(), ENVS: diff.envs} if diff.changes else None
 
         saved = await self._save(change, what="change its environment variables", role="Admin")
-        answer = env_answer(saved, others=between(first, saved, asked), not_kept=not_kept_of(saved, asked))
+        answer = env_answer(
+            saved,
+            others=between(first, saved, asked, ours=self._cloud.ours_since(mark)),
+            not_kept=not_kept_of(saved, asked),
+        )
         return await self._settled(answer, saved, wait_s, progress)
 
     async def plan_update_config(self, patch: dict[str, Any], *, dry_run: bool = False) -> Planned:
@@ -101,6 +112,7 @@ class ClusterConfig(ClusterPower):
         MageWriteUncertain and other MageErrors. Source: Mage Pro API; RFC 7396.
         """
         _remember_patch(check_patch(patch))
+        mark = self._cloud.writes
         first = await self._cloud.state()
         if dry_run:
             new = merged(first.writable_config(), patch)
@@ -113,7 +125,11 @@ class ClusterConfig(ClusterPower):
 
         saved = await self._save(change, what="change its config", role="Editor or Admin")
         touched = paths(saved.before.config, saved.sent) if saved.sent is not None else []
-        answer = config_answer(saved, others=between(first, saved, touched), not_kept=not_kept_of(saved, touched))
+        answer = config_answer(
+            saved,
+            others=between(first, saved, touched, ours=self._cloud.ours_since(mark)),
+            not_kept=not_kept_of(saved, touched),
+        )
         return await self._settled(answer, saved, wait_s, progress)
 
     async def _save(
@@ -124,11 +140,12 @@ class ClusterConfig(ClusterPower):
         Who writes from elsewhere between our read and our write is overwritten, which nothing here can see: the Cloud
         takes no condition with a write. That is one round trip, and what comes after it is found by the look.
         """
-        async with self._writing():
+        async with self._cloud.writing():
             before = await self._cloud.state()
             outcome, sent = change(before)
             if sent is None:
                 return Saved(before, outcome, None, before)
+            self._cloud.wrote(differing_in(before.config, sent))
             with anyio.CancelScope(shield=True):
                 lost: MageWriteUncertain | None = None
                 try:
@@ -147,20 +164,6 @@ class ClusterConfig(ClusterPower):
                 return Saved(before, outcome, sent, back, "Mage Cloud's answer was lost; this is what was read since.")
             return Saved(before, outcome, sent, back)
 
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[None]:
-        with anyio.move_on_after(max(0.0, remaining_s() - _LEAST_TO_WRITE_S)) as scope:
-            await self._cloud.lock.acquire()
-        if scope.cancelled_caught:
-            raise MageTimeout(
-                "Other changes of this cluster took all the time of this call; nothing was written.",
-                next_step="Try again.",
-            )
-        try:
-            yield
-        finally:
-            self._cloud.lock.release()
-
     async def _plan(self, state: CloudState, what: str, acts: Sequence[str]) -> Planned:
         if state.is_up:
             restarts = f"restart {state.title}, which Mage Cloud does after saving"
@@ -177,13 +180,27 @@ class ClusterConfig(ClusterPower):
         elif wait_s <= 0:
             note = f"{note} {_RESTARTS}, which takes minutes; get_cluster shows when it is back."
         else:
-            state, answers = await self._wait(
-                lambda state, answers: state.is_active and answers is not False, wait_s, progress
-            )
-            ready = state is not None and state.is_active and answers is not False
-            word = "and it is ready" if ready else "which goes on; get_cluster shows when it is back"
+            state, word = await self._see_restart(saved.back, wait_s, progress)
             note = f"{note} {_RESTARTS}, {word}."
         return answer.model_copy(update={"note": note.strip(), "after": state.status if state else "unknown"})
+
+    async def _see_restart(
+        self, back: CloudState | None, wait_s: float, progress: Report | None
+    ) -> tuple[CloudState | None, str]:
+        """Wait until the cluster was seen down and is back: right after saving it may still look as before."""
+        went = False
+
+        def is_back(state: CloudState, answers: bool | None) -> bool:
+            nonlocal went
+            went = went or not is_ready(state, answers)
+            return went and is_ready(state, answers)
+
+        if back is not None:
+            is_back(back, None)
+        state, answers = await self._wait(is_back, wait_s, progress)
+        if not is_ready(state, answers):
+            return state, "which goes on; get_cluster shows when it is back"
+        return state, "and it is back" if went else "which was not seen to begin so far"
 
 
 def _wanted(set_: Mapping[str, str] | None, unset: Sequence[str]) -> Mapping[str, str]:

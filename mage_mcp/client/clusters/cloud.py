@@ -1,7 +1,8 @@
 """One cluster in Mage Cloud, as the Cloud tells of it and as it takes changes: the whole config, each time."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
@@ -11,12 +12,12 @@ import anyio
 from mage_mcp.client.clusters.masking import remember_secrets
 from mage_mcp.client.clusters.replies import read_cloud_reply
 from mage_mcp.client.clusters.session import CloudSession
-from mage_mcp.client.clusters.settings import require_place, settings_of
-from mage_mcp.client.deadline import Clock
+from mage_mcp.client.clusters.settings import require_place, require_team, settings_of
+from mage_mcp.client.deadline import Clock, remaining_s
 from mage_mcp.client.peer import Peer
 from mage_mcp.client.replies import root, rows
 from mage_mcp.client.transport import Transport
-from mage_mcp.errors import MageForbidden, MageInvalid, MageNotConfigured, MageReplyInvalid
+from mage_mcp.errors import MageForbidden, MageInvalid, MageNotConfigured, MageReplyInvalid, MageTimeout
 from mage_mcp.settings import Cluster
 from mage_mcp.text import one_line
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 LABEL = "Mage Cloud"
 ACTIVE, STOPPED = "Active", "Stopped"
+_LEAST_TO_WRITE_S = 8.0
 _ON_THE_WAY_DOWN = frozenset({"stopping", "stopped"})
 _ON_THE_WAY_UP = frozenset({"active", "starting", "restarting", "updating", "pending"})
 """`Active` and `Stopped` are documented; the others are what a cluster may be called meanwhile."""
@@ -96,8 +98,9 @@ class Cloud:
         self._transport = Transport(cluster, wire=wire, clock=clock, peer=_peer(cluster))
         self.clock = self._transport.clock
         self.place = (cluster.cloud_url.rstrip("/"), cluster.team_id, cluster.cluster_id)
-        self.lock = _locks.setdefault(self.place, anyio.Lock())
-        """Held from the read before a write until the look after it."""
+        self._lock = _locks.setdefault(self.place, anyio.Lock())
+        self._writes = 0
+        self._written: dict[str, int] = {}
 
     async def aclose(self) -> None:
         await self._transport.aclose()
@@ -133,12 +136,43 @@ class Cloud:
                 next_step=f"It needs the team's role {role}. Ask an Admin of the team in Mage's portal.",
             ) from None
 
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[None]:
+        """Held from the read before a write until the look after it.
+
+        Raises MageTimeout where other writers of this process take all the time of the call.
+        """
+        with anyio.move_on_after(max(0.0, remaining_s() - _LEAST_TO_WRITE_S)) as scope:
+            await self._lock.acquire()
+        if scope.cancelled_caught:
+            raise MageTimeout(
+                "Other changes of this cluster took all the time of this call; nothing was written.",
+                next_step="Try again.",
+            )
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    @property
+    def writes(self) -> int:
+        """How many writes there were so far: a mark for `ours_since`."""
+        return self._writes
+
+    def wrote(self, names: Iterable[str]) -> None:
+        """Note what this process changed, so that it is not told as somebody else's."""
+        self._writes += 1
+        self._written.update(dict.fromkeys(names, self._writes))
+
+    def ours_since(self, mark: int) -> set[str]:
+        return {name for name, number in self._written.items() if number > mark}
+
     async def team(self) -> Sequence[CloudState]:
         """The clusters of the team. That the Cloud lists them is not documented.
 
         Raises MageError where it does not.
         """
-        team, _ = require_place(self.cluster)
+        team = require_team(self.cluster)
         found = rows(await self._transport.read(f"teams/{team}/clusters"), "clusters")
         return [self._state(row) for row in found if row.get("id")]
 
@@ -161,4 +195,13 @@ class Cloud:
 def _peer(cluster: Cluster) -> Peer:
     setting = settings_of(cluster, "cloud_url")
     missing = MageNotConfigured(f"{LABEL} has no URL.", next_step=f"Leave {setting} unset: Mage's own is used.")
-    return Peer(cluster.cloud_url.rstrip("/"), LABEL, setting, missing, CloudSession, read_cloud_reply)
+    return Peer(
+        cluster.cloud_url.rstrip("/"),
+        LABEL,
+        setting,
+        missing,
+        CloudSession,
+        read_cloud_reply,
+        if_silent=f"Try again in a moment; check {setting} if that is set.",
+        if_refused=f"Check {settings_of(cluster, 'cloud_email', 'cloud_password')}.",
+    )

@@ -108,8 +108,12 @@ def _set(diff: EnvDiff, name: str, value: str, times: int, *, replace_references
 
 def _with_value(item: dict[str, Any], value: str) -> dict[str, Any]:
     """The item with a plain value, in the place of the old one."""
-    changed = {"value" if key == "valueFrom" else key: value if key in {"value", "valueFrom"} else kept
-               for key, kept in item.items()}  # fmt: skip
+    changed: dict[str, Any] = {}
+    for key, kept in item.items():
+        if key in {"value", "valueFrom"}:
+            changed["value"] = value
+        else:
+            changed[key] = kept
     return changed | {"value": value}
 
 

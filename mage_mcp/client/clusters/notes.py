@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,6 +46,8 @@ class NotesFile:
 
         Raises OSError.
         """
+        import tempfile  # imports a lot, for a file that is written once in a while
+
         path = self.path()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         text = json.dumps({"place": self._place, "replicas": notes.replicas, "restart_began": notes.restart_began})

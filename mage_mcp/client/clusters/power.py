@@ -1,31 +1,21 @@
 """Start, stop and restart a cluster: each does nothing where nothing is to be done, and reads back what became true."""
 
-from collections.abc import Awaitable, Callable
-
 import anyio
 
 from mage_mcp.client.clusters.cloud import CloudState
 from mage_mcp.client.clusters.models import Planned, PowerChange
 from mage_mcp.client.clusters.notes import Notes
-from mage_mcp.client.clusters.reading import ClusterReader
 from mage_mcp.client.clusters.restarting import Restart
 from mage_mcp.client.clusters.switching import Switched, bring_down, bring_up
+from mage_mcp.client.clusters.waiting import FOR_THE_ANSWER_S, ClusterWaiter, Report, is_ready
 from mage_mcp.client.deadline import remaining_s
-from mage_mcp.client.paths import api
-from mage_mcp.errors import MageError, MageInvalid, MageReadOnly, MageRefused, MageWriteUncertain
+from mage_mcp.errors import MageError, MageInvalid, MageReadOnly, MageWriteUncertain
 
-Report = Callable[[float, float, str], Awaitable[None]]
-"""Hears of every look: seconds waited, seconds at most, a sentence."""
-
-LONGEST_WAIT_S = 45.0
-_FOR_THE_ANSWER_S = 4.0
-_POLL_FIRST_S = 1.0
-_POLL_SLOWEST_S = 5.0
 _MOST_REPLICAS = 100
 _LOOK_AGAIN = "get_cluster shows when it is."
 
 
-class ClusterPower(ClusterReader):
+class ClusterPower(ClusterWaiter):
     """Switch one cluster on and off."""
 
     _restart: Restart | None = None
@@ -66,7 +56,8 @@ class ClusterPower(ClusterReader):
         """
         _check_replicas(replicas)
         if self._restarting and self._restart is not None:
-            return await self._watch(self._restart, wait_s, progress, note="A restart is under way here; it starts it.")
+            note = "A restart is under way here and starts it; this call changed nothing."
+            return await self._watch(self._restart, wait_s, progress, note=note, ours=False)
         known = await self._noted()
         state = await self._cloud.state()
         wanted, notes = replicas, []
@@ -114,8 +105,7 @@ class ClusterPower(ClusterReader):
             await anyio.to_thread.run_sync(self._notes.restore, known)
             raise
         if not done.sent:
-            notes.append("It already is stopped; nothing was sent." if done.before.is_stopped else
-                         f"It already is {done.before.status}; nothing was sent.")  # fmt: skip
+            notes.append(f"It already is {done.before.status}; nothing was sent.")
         return await self._after(done, notes, up=False, wait_s=wait_s, progress=progress)
 
     async def restart(self, *, wait_s: float = 0, progress: Report | None = None) -> PowerChange:
@@ -128,17 +118,17 @@ class ClusterPower(ClusterReader):
         """
         if self._cluster.read_only:
             raise MageReadOnly("The cluster was not restarted.")
-        note = ""
+        note, ours = "A restart was under way already.", False
         if not self._restarting:
             known = await self._noted()
             state = await self._cloud.state()
             if (state.is_down or state.is_stopped) and not known.restart_began:
                 return self._change(state, state, changed=False, note="It is stopped; start_cluster starts it.")
             if not self._restarting:
-                note = self._begin(known if known.restart_began and not state.is_up else None)
+                note, ours = self._begin(known if known.restart_began and not state.is_up else None), True
         restart = self._restart
         assert restart is not None  # noqa: S101 - set together with `_restarting`
-        return await self._watch(restart, wait_s, progress, note=note)
+        return await self._watch(restart, wait_s, progress, note=note, ours=ours)
 
     def _begin(self, resume: Notes | None) -> str:
         restart = self._restart = Restart(self._cloud, self._notes, self._background, resume=resume)
@@ -153,26 +143,26 @@ class ClusterPower(ClusterReader):
         self._background.start(work)
         return f"This finishes the restart begun at {resume.restart_began}." if resume else ""
 
-    async def _watch(self, restart: Restart, wait_s: float, progress: Report | None, *, note: str) -> PowerChange:
+    async def _watch(
+        self, restart: Restart, wait_s: float, progress: Report | None, *, note: str, ours: bool
+    ) -> PowerChange:
         """Wait for the first half, which may be refused, then as long as the call wants to."""
-        with anyio.move_on_after(max(1.0, remaining_s() - _FOR_THE_ANSWER_S)):
+        with anyio.move_on_after(max(1.0, remaining_s() - FOR_THE_ANSWER_S)):
             await restart.began.wait()
         if restart.error is not None:
             raise restart.error
         before = restart.before or await self._cloud.state()
         notes = [note] if note else []
         state, answers = await self._wait(
-            lambda state, answers: restart.done.is_set() and state.is_active and answers is not False,
-            wait_s,
-            progress,
+            lambda state, answers: restart.done.is_set() and is_ready(state, answers), wait_s, progress
         )
         if not restart.done.is_set():
             notes.append("The restart is under way and goes on by itself; get_cluster shows when it is done.")
         elif restart.given_up:
             notes.append("The start could not be sent: start_cluster sends it again.")
-        elif not (state and state.is_active and answers is not False):
+        elif not is_ready(state, answers):
             notes.append(f"It was started and is not ready yet; {_LOOK_AGAIN}")
-        return self._change(before, state, changed=True, note=" ".join(notes), answers=answers)
+        return self._change(before, state, changed=ours, note=" ".join(notes), answers=answers)
 
     async def _after(
         self, done: Switched, notes: list[str], *, up: bool, wait_s: float, progress: Report | None
@@ -181,54 +171,14 @@ class ClusterPower(ClusterReader):
         if done.note:
             notes.append(done.note)
         if up:
-            state, answers = await self._wait(
-                lambda state, answers: state.is_active and answers is not False, wait_s, progress
-            )
-            if not (state and state.is_active and answers is not False):
+            state, answers = await self._wait(is_ready, wait_s, progress)
+            if not is_ready(state, answers):
                 notes.append(f"It is not ready yet, which takes minutes; {_LOOK_AGAIN}")
         else:
             state, answers = await self._wait(lambda state, _: state.is_stopped, wait_s, progress, ask_api=False)
             if not (state and state.is_stopped):
                 notes.append(f"It is not stopped yet; {_LOOK_AGAIN}")
         return self._change(done.before, state or done.after, changed=done.sent, note=" ".join(notes), answers=answers)
-
-    async def _wait(
-        self,
-        until: Callable[[CloudState, bool | None], bool],
-        wait_s: float,
-        progress: Report | None,
-        *,
-        ask_api: bool = True,
-    ) -> tuple[CloudState | None, bool | None]:
-        """Look until it is so or the time is over; the last look. A look that fails is no end."""
-        clock = self._cloud.clock
-        wait_s = min(wait_s, LONGEST_WAIT_S, remaining_s() - _FOR_THE_ANSWER_S)
-        began, pause = clock.now(), _POLL_FIRST_S
-        state: CloudState | None = None
-        while True:
-            answers: bool | None = None
-            try:
-                state = await self._cloud.state()
-                if ask_api and self._cluster.url:
-                    answers = state.is_active and await self._answers()
-            except MageError:
-                answers = None
-            waited = clock.now() - began
-            if progress is not None and state is not None and wait_s > 0:
-                await progress(round(waited, 1), wait_s, _in_words(state, answers))
-            if (state is not None and until(state, answers)) or waited >= wait_s:
-                return state, answers
-            await clock.sleep(min(pause, wait_s - waited))
-            pause = min(pause * 1.3, _POLL_SLOWEST_S)
-
-    async def _answers(self) -> bool:
-        try:
-            await self._transport.read(api("status"))
-        except MageRefused:
-            return True
-        except MageError:
-            return False
-        return True
 
     def _title(self, state: CloudState) -> str:
         return f"{state.title}, configured as {self._cluster.name!r}"
@@ -264,9 +214,3 @@ def _check_replicas(replicas: int | None) -> None:
             f"A cluster cannot start with {replicas} replicas; nothing was sent.",
             next_step=f"Give 1 to {_MOST_REPLICAS}; stop_cluster stops it.",
         )
-
-
-def _in_words(state: CloudState, answers: bool | None) -> str:
-    if state.is_active and answers is False:
-        return f"{state.title} is {state.status}; its own API does not answer yet"
-    return f"{state.title} is {state.status}"

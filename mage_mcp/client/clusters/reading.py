@@ -14,10 +14,10 @@ from mage_mcp.client.clusters.models import ClusterDetail, ClusterRow
 from mage_mcp.client.clusters.notes import Notes, NotesFile
 from mage_mcp.client.clusters.settings import missing_settings, what_is_missing
 from mage_mcp.client.paths import api
-from mage_mcp.client.records import RunRecord
+from mage_mcp.client.records import RunRecord, parse_time
 from mage_mcp.client.replies import count, rows
 from mage_mcp.client.transport import Params, Transport
-from mage_mcp.errors import MageError, MageRefused
+from mage_mcp.errors import MageError, MageNotFound, MageRefused, MageReplyInvalid, MageUnsupported
 from mage_mcp.text import one_line
 
 ROW_WITHIN_S = 5.0
@@ -25,6 +25,7 @@ _DETAIL_WITHIN_S = 20.0
 _RUNS_WITHIN_S = 15.0
 _MOST_RUNS = 10
 _MOST_NAMES = 200
+_OVER_AFTER_S = 3600
 _RUNNING: Params = {
     "status": "running",
     "order_by[]": "id desc",
@@ -45,6 +46,14 @@ class Look:
     cloud_asked: bool = False
     api_asked: bool = False
     notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class TeamList:
+    """The clusters that the Cloud lists for a team, by id and by what they are called, if it does."""
+
+    answers: bool
+    clusters: tuple[tuple[str, str], ...] = ()
 
 
 class ClusterReader:
@@ -111,6 +120,31 @@ class ClusterReader:
             state = None
         return _half_done(notes, state)
 
+    @property
+    def team_key(self) -> tuple[str, str]:
+        """Which team of which Cloud it belongs to."""
+        return self._cloud.place[:2]
+
+    @property
+    def cloud_id(self) -> str:
+        return self._cluster.cluster_id
+
+    @property
+    def knows_team(self) -> bool:
+        """Whether the Cloud can be asked for the team's clusters; this one's own id may be missing."""
+        return set(missing_settings(self._cluster)) <= {"cluster_id"}
+
+    async def team(self) -> TeamList:
+        """The team's clusters, within five seconds."""
+        with anyio.move_on_after(ROW_WITHIN_S):
+            try:
+                return TeamList(True, tuple((state.id, state.title) for state in await self._cloud.team()))
+            except (MageNotFound, MageReplyInvalid, MageUnsupported):
+                return TeamList(False)
+            except MageError:
+                pass  # the rows say what is wrong
+        return TeamList(True)
+
     async def _look(self, *, within_s: float, fully: bool) -> Look:
         look = Look()
         with anyio.move_on_after(within_s):
@@ -174,6 +208,14 @@ class ClusterReader:
             look.notes.append("A restart is under way.")
         elif notes.restart_began and (sentence := _half_done(notes, look.state)):
             look.notes.append(sentence)
+        elif notes.restart_began and self._is_old(notes):
+            # It is up, so nothing is owed. Left there, the note would speak of a later stop.
+            await anyio.to_thread.run_sync(self._notes.forget)
+
+    def _is_old(self, notes: Notes) -> bool:
+        """Whether no other process can still be at it."""
+        began = parse_time(notes.restart_began)
+        return began is None or (self._cloud.clock.utc() - began).total_seconds() > _OVER_AFTER_S
 
     async def _noted(self) -> Notes:
         return await anyio.to_thread.run_sync(self._notes.read)

@@ -15,9 +15,11 @@ from mage_mcp.text import MASK, one_line
 
 LOGIN = "POST /sessions"
 
+_CHECK_URL = "Check that MAGE_CLOUD_URL is right, or leave it unset: Mage's own is used."
 _TRY_AGAIN = "Try again in a moment; if it stays, look at the cluster in Mage's portal."
 _LONGEST_READ = 2_000
 _LONGEST_TOLD = 160
+_REPEATED = re.compile(r"[{\[]|\bparameters\b", re.IGNORECASE)
 _STALE = re.compile(r"oauth.?token|session|private access|(?:log|sign)(?:ged)? ?in|unauthenticated", re.IGNORECASE)
 _KEY = re.compile(r"api.?key", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"not allowed|permission|forbidden|not authori[sz]ed|access|\brole\b", re.IGNORECASE)
@@ -30,7 +32,9 @@ def read_cloud_reply(status: int, body: bytes, *, what: str, label: str, sent: A
     Raises MageError by kind, and StaleSession where a new login may help; of a login, where it was refused.
     """
     if 300 <= status < 400:
-        raise errors.MageReplyInvalid(f"{label} answered {what} with a redirect, which is never followed.")
+        raise errors.MageReplyInvalid(
+            f"{label} answered {what} with a redirect, which is never followed.", next_step=_CHECK_URL
+        )
     try:
         reply = json.loads(body)
     except (ValueError, RecursionError):
@@ -38,10 +42,10 @@ def read_cloud_reply(status: int, body: bytes, *, what: str, label: str, sent: A
             raise StaleSession from None
         raise errors.MageReplyInvalid(
             f"{label} answered {what} with something that is not JSON (HTTP {status}).",
-            next_step="Check that MAGE_CLOUD_URL is right, or leave it unset: Mage's own is used.",
+            next_step=_CHECK_URL,
         ) from None
     if not isinstance(reply, dict):
-        raise errors.MageReplyInvalid(f"{label} answered {what} with JSON that is no object.")
+        raise errors.MageReplyInvalid(f"{label} answered {what} with JSON that is no object.", next_step=_CHECK_URL)
     error = reply.get("error") or reply.get("errors")
     if error or status >= 400:
         raise _refusal(error, status, what=what, label=label, sent=sent)
@@ -78,7 +82,7 @@ def _parts(error: Any, status: int) -> tuple[int, str, str]:
     """Code (0 where none is told), kind and words of an error in any of its shapes."""
     code = status if status >= 400 else 0
     if not isinstance(error, dict):
-        return code, "", error if isinstance(error, str) else ""
+        return code, "", _own(error)
     told = error.get("code")
     if isinstance(told, str) and told.isdigit():
         told = int(told)
@@ -86,17 +90,21 @@ def _parts(error: Any, status: int) -> tuple[int, str, str]:
     return (
         told if isinstance(told, int) and told else code,
         str(error.get("type") or ""),
-        words if isinstance(words, str) else "",
+        _own(words),
     )
+
+
+def _own(words: Any) -> str:
+    """What the Cloud says itself, up to where it repeats what was sent."""
+    return _REPEATED.split(words[:_LONGEST_READ], maxsplit=1)[0] if isinstance(words, str) else ""
 
 
 def _reason(words: str, sent: Any) -> str:
     """The Cloud's words without what they may repeat of the request."""
-    text = words[:_LONGEST_READ]
+    text = words
     for leaf in sorted(set(_texts(sent)), key=len, reverse=True):
         for form in (leaf, json.dumps(leaf)[1:-1], repr(leaf)[1:-1]):
             text = re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", MASK, text) if len(form) < 4 else text.replace(form, MASK)
-    text = re.split(r"[{\[]|\b[Pp]arameters\b", text, maxsplit=1)[0]
     return one_line(text, _LONGEST_TOLD).rstrip(". :") or "no reason given"
 
 

@@ -11,7 +11,7 @@ from mage_mcp.client.clusters.cloud import STOPPED, Cloud, CloudState
 from mage_mcp.client.clusters.notes import Notes, NotesFile
 from mage_mcp.client.clusters.switching import bring_up
 from mage_mcp.client.models import iso
-from mage_mcp.errors import MageError, MageFailed, MageWriteUncertain
+from mage_mcp.errors import MageError, MageInvalid, MageWriteUncertain
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Restart:
             self.done.set()
 
     async def _stop(self) -> None:
-        async with self._cloud.lock:
+        async with self._cloud.writing():
             before = self.before = await self._cloud.state()
             known = await anyio.to_thread.run_sync(self._notes.read)
             self._replicas = before.replicas or known.replicas
@@ -70,7 +70,7 @@ class Restart:
             try:
                 await anyio.to_thread.run_sync(self._notes.write, noted)
             except OSError as error:
-                raise MageFailed(
+                raise MageInvalid(
                     f"The restart could not be noted in {self._notes.path().parent} ({type(error).__name__}), so "
                     "nothing was stopped: after a crash nobody would know of it.",
                     next_step="Make that folder writable, or name another one in MAGE_MCP_STATE_DIR.",
@@ -85,6 +85,7 @@ class Restart:
 
     async def _put_down(self, state: CloudState) -> None:
         config = {**state.writable_config(), "replicaCount": 0}
+        self._cloud.wrote(("replicaCount",))
         await self._cloud.put(config, status=STOPPED, what=f"restart {state.title}", role="Admin")
 
     async def _until_stopped(self) -> None:
@@ -104,7 +105,7 @@ class Restart:
 
     async def _stop_again(self) -> None:
         """The first one was lost, or somebody started it meanwhile."""
-        async with self._cloud.lock:
+        async with self._cloud.writing():
             try:
                 state = await self._cloud.state()
                 if state.is_up:

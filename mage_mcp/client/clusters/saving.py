@@ -61,9 +61,12 @@ def env_answer(
 
 
 def config_answer(
-    saved: Saved[list[str]], *, others: list[str] | None = None, not_kept: list[str] | None = None,
+    saved: Saved[list[str]],
+    *,
+    others: list[str] | None = None,
+    not_kept: list[str] | None = None,
     dry_run: bool = False,
-) -> ConfigChange:  # fmt: skip
+) -> ConfigChange:
     notes = [saved.note, *_warnings(others, not_kept)]
     if not saved.outcome:
         notes.append("Nothing to change, so nothing was written.")
@@ -91,11 +94,14 @@ def _warnings(others: list[str] | None, not_kept: list[str] | None) -> list[str]
     return warnings
 
 
-def between(first: CloudState, saved: Saved[Any], asked: Sequence[str]) -> list[str]:
-    """What differs and was not asked for: between our first read and the last before the write, and after it."""
-    found = _differing(first.config, saved.before.config)
+def between(first: CloudState, saved: Saved[Any], asked: Sequence[str], *, ours: set[str]) -> list[str]:
+    """What differs and was not asked for: between our first read and the last before the write, and after it.
+
+    `ours` is what other calls of this process changed meanwhile.
+    """
+    found = [name for name in differing_in(first.config, saved.before.config) if name not in ours]
     if saved.sent is not None and saved.back is not None:
-        found += [name for name in _differing(saved.sent, saved.back.config) if name not in asked]
+        found += [name for name in differing_in(saved.sent, saved.back.config) if name not in asked]
     shown = [show(name) for name in dict.fromkeys(found)]
     cut = len(shown) - _MOST_OTHERS
     return [*shown[:_MOST_OTHERS], f"and {cut} more"] if cut > 0 else shown
@@ -105,10 +111,10 @@ def not_kept_of(saved: Saved[Any], asked: Sequence[str]) -> list[str]:
     """What was written and is not so any more."""
     if saved.sent is None or saved.back is None:
         return []
-    return [show(name) for name in _differing(saved.sent, saved.back.config) if name in asked]
+    return [show(name) for name in differing_in(saved.sent, saved.back.config) if name in asked]
 
 
-def _differing(before: Any, after: Any) -> list[str]:
+def differing_in(before: Any, after: Any) -> list[str]:
     """Names of variables and paths of the rest."""
     envs = [config.get(ENVS) if isinstance(config, dict) else None for config in (before, after)]
     return [*differing(*envs), *paths(before, after)]

@@ -53,7 +53,7 @@ class CloudSession:
             )
         if key != PUBLIC_CLOUD_API_KEY:
             remember_secret(key)
-        return {"X-API-KEY": key}
+        return {"X-API-KEY": key, "Content-Type": "application/json"}
 
     async def _log_in(self) -> None:
         self._respect_refusal()

@@ -40,17 +40,27 @@ def require_place(cluster: Cluster) -> tuple[str, str]:
 
     Raises MageNotConfigured.
     """
-    missing = missing_settings(cluster)
-    if any(key in missing for key in _PLACE):
-        raise _not_configured(cluster, missing)
-    for key in _PLACE:
-        given = getattr(cluster, key)
-        if not _ID.fullmatch(given):
-            raise MageNotConfigured(
-                f"{settings_of(cluster, key)} is {one_line(given, 40)!r}, which is no id of Mage Cloud.",
-                next_step="Copy it from the address of the cluster's page in Mage's portal.",
-            )
-    return cluster.team_id, cluster.cluster_id
+    return require_team(cluster), _id(cluster, "cluster_id")
+
+
+def require_team(cluster: Cluster) -> str:
+    """The team's id, fit for a URL.
+
+    Raises MageNotConfigured.
+    """
+    return _id(cluster, "team_id")
+
+
+def _id(cluster: Cluster, key: str) -> str:
+    given: str = getattr(cluster, key)
+    if not given:
+        raise _not_configured(cluster, missing_settings(cluster))
+    if not _ID.fullmatch(given):
+        raise MageNotConfigured(
+            f"{settings_of(cluster, key)} is {one_line(given, 40)!r}, which is no id of Mage Cloud.",
+            next_step="Copy it from the address of the cluster's page in Mage's portal.",
+        )
+    return given
 
 
 def require_login(cluster: Cluster) -> str:

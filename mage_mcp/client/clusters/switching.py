@@ -26,7 +26,7 @@ async def bring_up(cloud: Cloud, replicas: int | None) -> Switched:
     Raises MageWriteUncertain where the answer was lost and the cluster does not look started, and other MageErrors.
     Source: Mage Pro API, "Start a cluster".
     """
-    async with cloud.lock:
+    async with cloud.writing():
         before = await cloud.state()
         if before.is_up and replicas in (None, before.replicas):
             return Switched(before, before, sent=False)
@@ -39,7 +39,7 @@ async def bring_down(cloud: Cloud) -> Switched:
 
     Raises as `bring_up` does. Source: Mage Pro API, "Stop a cluster".
     """
-    async with cloud.lock:
+    async with cloud.writing():
         before = await cloud.state()
         if before.is_down:
             return Switched(before, before, sent=False)
@@ -50,6 +50,7 @@ async def _switch(cloud: Cloud, before: CloudState, config: dict[str, object], s
     verb = "start" if status == ACTIVE else "stop"
     lost: MageWriteUncertain | None = None
     with anyio.CancelScope(shield=True):
+        cloud.wrote(("replicaCount",))
         try:
             await cloud.put(config, status=status, what=f"{verb} {before.title}", role=_ROLE)
         except MageWriteUncertain as error:
