@@ -92,11 +92,13 @@ class Change(Answer):
     note: str = ""
 
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
 def how_many_fit(values: Sequence[Any], *, room: int) -> int:
     """How many of the values, from the first on, take at most `room` bytes as JSON; one at least."""
     for i, value in enumerate(values):
-        text = json.dumps(_lean(value), ensure_ascii=False, separators=(",", ":"))
-        room -= len(text.encode("utf-8", "surrogatepass")) + 1
+        room -= len(_COMPACT.encode(_lean(value)).encode("utf-8", "surrogatepass")) + 1
         if room < 0:
             return max(1, i)
     return len(values)

@@ -62,7 +62,8 @@ def _untrusted(answer: Answer, prefix: str) -> Iterator[tuple[str, Untrusted]]:
 def _text(structured: dict[str, Any], marks: dict[str, Untrusted]) -> str:
     """Compact JSON; long foreign texts stand after it, each in a fence it cannot close."""
     blocks: list[str] = []
-    lean = _without_blocks(structured, "", "", marks, blocks)
+    has_blocks = any(mark.block for mark in marks.values())
+    lean = _without_blocks(structured, "", "", marks, blocks) if has_blocks else structured
     return "\n".join((json.dumps(lean, ensure_ascii=False, separators=(",", ":")), *blocks))
 
 
