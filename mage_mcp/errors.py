@@ -32,6 +32,20 @@ class MageError(Exception):
         return f"{self.what} {self.next_step}".strip()
 
 
+class noting:  # noqa: N801 - reads as the statement it is
+    """`with noting("Run 12 was started."):` puts that on whatever is raised inside, a crash of ours included."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if error is not None:
+            error.add_note(self._text)
+
+
 class MageNotConfigured(MageError):
     next_step = "Set MAGE_URL (and MAGE_EMAIL with MAGE_PASSWORD, or MAGE_TOKEN) in the MCP client's configuration."
 

@@ -76,9 +76,9 @@ class MageServer(MCPServer[App]):
         except UnexpectedToolError as crash:
             if isinstance(crash.__cause__, MageError):
                 raise ToolError(show(str(crash.__cause__))) from crash.__cause__
-            raise UnexpectedToolError(
-                f"{name} failed in a way that is a bug of mage-mcp; the server's log (stderr) has the details."
-            ) from crash.__cause__
+            notes = " ".join(getattr(crash.__cause__, "__notes__", ()))
+            told = f"{name} failed in a way that is a bug of mage-mcp; the server's log (stderr) has the details."
+            raise UnexpectedToolError(f"{told} {show(notes)}".strip()) from crash.__cause__
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
                 raise ToolError(_argument_sentence(name, error.__cause__)) from error.__cause__

@@ -15,7 +15,7 @@ from mage_mcp.client.replies import root
 from mage_mcp.client.runs import Runs
 from mage_mcp.client.transport import Transport
 from mage_mcp.errors import MageInvalid, MageNotFound
-from mage_mcp.text import one_line, shorten
+from mage_mcp.text import MASK, is_secret_name, one_line, shorten
 
 _DEFAULT_ROWS = 10
 _LONGEST_CELL = 100
@@ -100,6 +100,7 @@ def _output(row: dict[str, Any], *, rows: int) -> Output:
         text = row.get("text_data")
         return Output(variable=variable, text="" if text is None else shorten(_as_text(text), _LONGEST_TEXT))
     names = [str(name) for name in sample.get("columns") or []][:_MOST_COLUMNS]
+    secret = {i for i, name in enumerate(names) if is_secret_name(name)}
     cells = [list(line)[:_MOST_COLUMNS] for line in sample["rows"] if isinstance(line, list)]
     most = max(1, min(rows, _MOST_CELLS // max(1, len(names))))
     told = row.get("shape")
@@ -110,7 +111,7 @@ def _output(row: dict[str, Any], *, rows: int) -> Output:
             Column(name=one_line(name, 60), type=_type_of([line[i] for line in cells if i < len(line)]))
             for i, name in enumerate(names)
         ],
-        rows=[[_cell(cell) for cell in line] for line in cells[:most]],
+        rows=[[_cell(cell, secret=i in secret) for i, cell in enumerate(line)] for line in cells[:most]],
         total_rows=shape[0] if shape else len(cells),
         total_columns=shape[1] if len(shape) > 1 else len(sample.get("columns") or []),
     )
@@ -156,7 +157,9 @@ def _type_of(values: list[Any]) -> str:
 _TYPES: dict[type, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
 
 
-def _cell(value: Any) -> Any:
+def _cell(value: Any, *, secret: bool) -> Any:
+    if secret and value is not None:
+        return MASK
     if isinstance(value, float) and not isfinite(value):
         return str(value)  # JSON has no word for it
     if value is None or isinstance(value, bool | int | float):

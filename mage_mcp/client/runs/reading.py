@@ -72,6 +72,10 @@ class RunReader:
             params["status"] = status
         reply = await self._transport.read(path, **params, _limit=limit, _offset=offset)
         records = [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
+        if trigger and len({record.pipeline_schedule_id for record in records}) > 1:
+            raise MageNotFound(
+                "The trigger was deleted meanwhile.", next_step="list_triggers shows the ones there are."
+            )
         total = count(reply, fallback=offset + len(records))
         counts: dict[str, int] = {}
         if status is None and total:

@@ -24,6 +24,7 @@ from mage_mcp.errors import (
     MageNotFound,
     MageReplyInvalid,
     MageWriteUncertain,
+    noting,
 )
 from mage_mcp.text import MASK, one_line
 
@@ -57,7 +58,8 @@ class RunStarter(RunReporter):
         """`start`, then `report` on the run: at once, or when it has ended or `wait_s` are over."""
         record, note = await self.start(pipeline, **how)
         try:
-            report = await self.report(str(record.id), wait_s=wait_s, progress=progress)
+            with noting(f"Run {record.id} was started."):
+                report = await self.report(str(record.id), wait_s=wait_s, progress=progress)
         except MageError as error:
             note = f"{note} The run was started; looking at it then failed: {error}".strip()
             return StartedRun(changed=True, run=record.id, pipeline=pipeline, status=record.status, note=note)
