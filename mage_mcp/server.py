@@ -2,23 +2,30 @@
 
 import difflib
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from mcp import MCPError
 from mcp.server import MCPServer
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
-from mcp.server.mcpserver.exceptions import ToolError, UnexpectedToolError
+from mcp.server.mcpserver.exceptions import (
+    ResourceError,
+    ResourceNotFoundError,
+    ToolError,
+    UnexpectedResourceError,
+    UnexpectedToolError,
+)
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, InputRequiredResult
 from mcp.types import Tool as MCPTool
 from pydantic import ValidationError
 
-from mage_mcp import __version__
+from mage_mcp import __version__, completion, resources
 from mage_mcp.client import Clock, Mage
 from mage_mcp.client.deadline import call_deadline
-from mage_mcp.errors import MageError, MageReadOnly
+from mage_mcp.errors import MageError, MageNotFound, MageReadOnly
 from mage_mcp.logs import set_up_logging
 from mage_mcp.settings import Cluster, Settings, is_open_to_eavesdroppers
 from mage_mcp.shutdown import finishing_on_sigterm
@@ -86,6 +93,21 @@ class MageServer(MCPServer[App]):
         if result is None:
             raise ToolError("Nobody answered the question within five minutes; nothing was changed.")
         return result
+
+    async def read_resource(
+        self, uri: Any, context: Context[App, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        mages = context.request_context.lifespan_context.mages.values() if context else ()
+        try:
+            with call_deadline(clock=next((mage.clock for mage in mages), None)):
+                return await super().read_resource(uri, context)
+        except UnexpectedResourceError as crash:
+            cause = crash.__cause__
+            if isinstance(cause, MageError):
+                kind = ResourceNotFoundError if isinstance(cause, MageNotFound) else ResourceError
+                raise kind(show(str(cause))) from cause
+            raise
+        raise ResourceError("The resource could not be read in time.")
 
     def _refuse_unknown(self, name: str, arguments: dict[str, Any]) -> None:
         """The SDK drops arguments it does not know: a misspelt filter would answer the unfiltered list."""
@@ -225,6 +247,8 @@ def build_server(
         middleware=[mend_answers],
         subscriptions=False,
     )
+    resources.register(server)
+    completion.register(server, settings.clusters)
     set_up_logging(settings.log_level)
     for cluster in settings.clusters:
         if wire is None and is_open_to_eavesdroppers(cluster.url):
