@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from mcp import Client
+from mcp import Client, ClientSession
+from mcp.types import CallToolResult
 
 from bench.replay import Recorder, Replay, Sent, after_which
 from mage_mcp.server import build_server
@@ -52,6 +53,8 @@ class Measured:
     bare: Series = field(default_factory=Series)
     first: Series = field(default_factory=Series)
     """Of its first request alone."""
+    check: Series = field(default_factory=Series)
+    """Of the client's check of the answer against the tool's schema: the host's work, so `tool` is without it."""
 
     @property
     def ratio(self) -> float:
@@ -98,7 +101,21 @@ async def bench(url: str) -> AsyncIterator["Bench"]:
     """A host to time, one that writes down what it sends, and the bare client."""
     recorder = Recorder()
     async with host(url) as timed, host(url, recorder) as noted, Replay() as replay:
-        yield Bench(timed, noted, recorder, replay)
+        yield Bench(timed, Check(timed.client.session), noted, recorder, replay)
+
+
+class Check:
+    """Takes the time of a client's check of answers, seconds in all."""
+
+    def __init__(self, session: ClientSession) -> None:
+        self.took = 0.0
+        self._check = session.validate_tool_result
+        session.validate_tool_result = self._timed  # type: ignore[method-assign]
+
+    async def _timed(self, name: str, result: CallToolResult) -> None:
+        began = time.perf_counter()
+        await self._check(name, result)
+        self.took += time.perf_counter() - began
 
 
 @dataclass
@@ -106,6 +123,7 @@ class Bench:
     """What `measure` needs."""
 
     timed: Host
+    check: Check
     noted: Host
     recorder: Recorder
     replay: Replay
@@ -121,7 +139,9 @@ class Bench:
                 ways = [(one.tool, None), (one.bare, one.sent), *([(one.first, one.sent[:1])] if first else [])]
                 start = turn % len(ways)
                 for series, sent in ways[start:] + ways[:start]:
-                    await self._time(one.call, series, sent)
+                    checked = await self._time(one.call, series, sent)
+                    if sent is None:
+                        one.check.wall.append(checked)
         return measured
 
     async def _prepare(self, call: Call) -> Measured:
@@ -134,14 +154,19 @@ class Bench:
         await self.replay.send(sent)
         return Measured(call, sent, answer)
 
-    async def _time(self, call: Call, series: Series, sent: list[Sent] | None) -> None:
+    async def _time(self, call: Call, series: Series, sent: list[Sent] | None) -> float:
+        """Do it once, and answer what the client's check took beside that."""
+        self.check.took = 0.0
         wall, work = time.perf_counter(), time.process_time()
         if sent is None:
             await self.timed.client.call_tool(call.tool, call.arguments)
         else:
             await self.replay.send(sent)
-        series.work.append((time.process_time() - work) * 1000)
-        series.wall.append((time.perf_counter() - wall) * 1000)
+        work, wall = time.process_time() - work, time.perf_counter() - wall
+        checked = self.check.took
+        series.work.append((work - checked) * 1000)
+        series.wall.append((wall - checked) * 1000)
+        return checked * 1000
 
 
 def size_of(answer: Answer) -> int:

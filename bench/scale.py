@@ -91,6 +91,7 @@ class Both:
             f"{large.bare.least:.0f} / {large.tool.least:.0f}",
             f"{large.ratio:.2f}",
             f"{large.work:.1f}",
+            f"{large.check.median:.1f}",
             f"{large.received / 1000:.0f}",
             str(size_of(small.answer)),
             str(size_of(large.answer)),
@@ -109,6 +110,7 @@ HEAD = [
     "min",
     "ratio",
     "own ms",
+    "check ms",
     "KB read",
     "bytes at 100",
     "at 1,000",
@@ -139,7 +141,10 @@ def main() -> int:
         small, large = measure(SMALL, like, rounds), measure(LARGE, like, rounds)
     both = [Both(*pair) for pair in zip(small, large, strict=True)]
     print(f"\nMedians of {rounds} rounds. Goals at 1,000 pipelines: tool ≤ {TIMES} × bare; the bytes there are at 100.")
-    print("`first`: the first request alone, the page itself. `own ms`: processor time of client and server.\n")
+    print(
+        "`first`: the first request alone, the page itself. `own ms`: processor time of client and server. `check ms`:"
+    )
+    print("what this client takes, beside that, to check the answer against the tool's schema: the host's affair.\n")
     print(table(HEAD, [one.row for one in both]))
     return 1 if any(one.misses for one in both) else 0
 
