@@ -8,17 +8,29 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from mage_mcp.client.error_texts import tidy
-from mage_mcp.client.evidence import BLOCK_TIMEOUT, MOST_LOGS, Evidence, block_error, failed_block_runs, last_line
-from mage_mcp.client.failures import Failure, explained, failure_of
+from mage_mcp.client.error_texts import LONGEST_SHORT, tidy
+from mage_mcp.client.evidence import (
+    BLOCK_TIMEOUT,
+    MOST_LOGS,
+    RUN_TIMEOUT,
+    Evidence,
+    block_error,
+    failed_block_runs,
+    last_line,
+)
+from mage_mcp.client.failures import Cause, Failure, explained, failure_of
 from mage_mcp.client.log_lines import LogLine
 from mage_mcp.client.loops import worker_deaths
 from mage_mcp.client.records import BlockRunRecord
 from mage_mcp.client.tracebacks import read_traceback
 from mage_mcp.client.user_code import fits_source
+from mage_mcp.text import one_line
 
 _ATTEMPT = re.compile(r"Exception thrown when attempting to run .*, attempt (?P<this>\d+) of \d+")
 _COPY = "BlockRun "
+_EXECUTE = "Execute PipelineRun"
+_TOO_LATE = "Nothing ran since: a retry goes on with the time of the first start."
+_SKIPPED = "... skipping this run"
 
 
 def diagnose(evidence: Evidence) -> list[Failure]:
@@ -33,6 +45,23 @@ def diagnose(evidence: Evidence) -> list[Failure]:
             failures[-1] = failures[-1].noted(f"{len(failed) - MOST_LOGS} more blocks failed.")
         return failures
     return _of_run(evidence) if evidence.run.status in ("failed", "cancelled") else []
+
+
+def timed_out(failure: Failure) -> bool:
+    """Whether a time limit ended it, of the run's trigger or, where a block is named, of that block."""
+    limit = BLOCK_TIMEOUT if failure.block else RUN_TIMEOUT
+    return not failure.error_type and limit.fullmatch(failure.message) is not None
+
+
+def why_cancelled(evidence: Evidence) -> str:
+    """What a cancelled run leaves to say, unless it timed out."""
+    if evidence.run.status != "cancelled" or evidence.scheduler_log is None:
+        return ""
+    skipped = next((line for line in evidence.scheduler_log if line.message.endswith(_SKIPPED)), None)
+    if skipped is not None:
+        reason = one_line(skipped.message.removesuffix(_SKIPPED), LONGEST_SHORT)
+        return f"Mage cancelled it before it began, as its trigger's settings say: {reason}."
+    return f"Somebody cancelled it, a person or a program; Mage does not record who. {_deaths(evidence)}".strip()
 
 
 def _of_block(evidence: Evidence, block_run: BlockRunRecord) -> Failure:
@@ -93,6 +122,11 @@ def _of_run(evidence: Evidence) -> list[Failure]:
         return [Failure(note=f"No block failed, and {why}.")]
     block = _raising_block(evidence, reason)
     failure = failure_of(evidence, block, reason).model_copy(update={"block": ""})
+    if timed_out(failure):
+        failure = failure.noted("The timeout of the run's trigger ended it.")
+        late = _late_retry(evidence, failure)
+        if late is not None:
+            return [late]
     return [failure.noted(_circumstances(evidence))]
 
 
@@ -101,8 +135,22 @@ def _reason(log: Sequence[LogLine]) -> LogLine | None:
     for line in reversed(log):
         if line.level in ("ERROR", "EXCEPTION"):
             return None if line.message.startswith(_COPY) else line
-        if line.message.startswith("Execute PipelineRun"):
+        if line.message.startswith(_EXECUTE):
             return None
+    return None
+
+
+def _late_retry(evidence: Evidence, failure: Failure) -> Failure | None:
+    """The timeout of a retry that came too late for anything to run, with what had failed before."""
+    for line in list(reversed(evidence.scheduler_log or ()))[1:]:
+        if line.message.startswith(_EXECUTE):
+            return None
+        if RUN_TIMEOUT.fullmatch(line.message):
+            return failure.noted(f"It had timed out before. {_TOO_LATE}")
+        if line.level == "EXCEPTION" and line.message.startswith(_COPY):
+            before = failure_of(evidence, line.block, line)
+            cause = Cause(error_type=before.error_type, message=before.message, file=before.file, line=before.line)
+            return failure.model_copy(update={"cause": cause}).noted(f"Before that, {line.block} failed. {_TOO_LATE}")
     return None
 
 
@@ -118,9 +166,16 @@ def _circumstances(evidence: Evidence) -> str:
     run = evidence.run
     if not run.block_runs:
         return "No block had started."
-    deaths = worker_deaths(evidence)
-    if deaths:
-        told = ", ".join(f"{loop.block} ({loop.times} times)" for loop in deaths[:MOST_LOGS])
-        return f"Before that its worker died without an error and was started again: {told}. That is the cause."
+    if deaths := _deaths(evidence):
+        return f"{deaths} That is the cause."
     under_way = [b.block_uuid for b in run.block_runs if b.status == "cancelled" and b.started_at]
     return f"Under way at that time: {', '.join(under_way[:MOST_LOGS])}." if under_way else ""
+
+
+def _deaths(evidence: Evidence) -> str:
+    told = [f"{loop.block} ({_times(loop.times)})" for loop in worker_deaths(evidence)[:MOST_LOGS]]
+    return f"Before that its worker died without an error and was started again: {', '.join(told)}." if told else ""
+
+
+def _times(number: int) -> str:
+    return "once" if number == 1 else f"{number} times"

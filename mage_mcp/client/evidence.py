@@ -14,6 +14,8 @@ MOST_LOGS = 5
 STARTED = "Start executing block"
 FINISHED = "Finish executing block"
 BLOCK_TIMEOUT = re.compile(r"Block .* timed out after .*")
+RUN_TIMEOUT = re.compile(r"Pipeline run timed out after .*")
+"""Seconds since the first start, not the limit: for a run or block that was retried both count on from there."""
 _UNDER_WAY = ("queued", "running")
 _EXTENSIONS = {"python": "py", "markdown": "md"}
 

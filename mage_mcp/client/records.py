@@ -83,6 +83,7 @@ class BlockRecord(Record):
     upstream_blocks: list[str] = []
     downstream_blocks: list[str] = []
     configuration: dict[str, Any] = {}
+    timeout: Any = None
     content: str | None = None
 
 

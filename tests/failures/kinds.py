@@ -50,7 +50,7 @@ class Kind:
     reasons: tuple[Reason, ...] = ()
     found: tuple[Found, ...] = ()
     not_run: tuple[str, ...] = ()
-    action: Literal["", "cancel while running", "retry after the end"] = ""
+    action: Literal["", "cancel while running", "retry after the end", "retry after the timeout"] = ""
     wait_s: int = 60
     files: Mapping[str, str] = field(default_factory=dict)  # beside the blocks' own
     absent: tuple[str, ...] = ()  # blocks whose file is not written
@@ -323,6 +323,18 @@ _LIST = (
         _middle("fail_on_retry"),
         _raised("fail_on_retry", "TimeoutError", "the second attempt fails too"),
         action="retry after the end",
+    ),
+    _kind(
+        "late_retry",
+        "retry_blocks when the trigger's timeout is over",
+        _middle("raise_error"),
+        Reason(
+            message="Pipeline run timed out after 8 seconds",
+            note="Before that, raise_error failed. Nothing ran since",
+            cause=("ValueError", "2 rows, at most 1 allowed", 12),
+        ),
+        settings={"timeout": 8},
+        action="retry after the timeout",
     ),
     _kind(
         "two_branches",

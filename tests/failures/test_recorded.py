@@ -1,41 +1,24 @@
 """Every recorded kind of failure, and what is said of it."""
 
 import json
-import re
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from mage_mcp.client.error_texts import LONGEST_MESSAGE, LONGEST_SHORT, cause_key, short_error
+from mage_mcp.client.error_texts import LONGEST_SHORT, cause_key, short_error
 from mage_mcp.client.evidence import failed_block_runs, which_evidence
-from mage_mcp.client.failures import MOST_FRAMES, Failure
-from mage_mcp.client.findings import Finding, examine
-from tests.failures.kinds import KINDS, Found, Kind, Reason
+from mage_mcp.client.findings import examine
+from tests.failures.expectations import OF_MAGE_OR_THE_SERVER, SQL, VAGUE, as_expected, texts
+from tests.failures.kinds import KINDS
 from tests.failures.recordings import FOLDER, REPO, all_evidence, asked_evidence, recorded, run_of
 
 EVERY_KIND = pytest.mark.parametrize("name", sorted(KINDS))
-SQL = "data_loaders/query_orders_duckdb.sql"
-# What the metrics say where they say less than the log, or are of an attempt before the last.
-VAGUE = {
-    "missing_file": "Exception",
-    "no_function": "Exception",
-    "retry_in_place": "ConnectionError",
-    "test_assert": "Exception",
-}
 
 
 @EVERY_KIND
 def test_the_diagnosis_names_block_error_and_line(name: str) -> None:
-    kind = KINDS[name]
     diagnosis = examine(asked_evidence(name))
-    assert len(diagnosis.failures) == len(kind.reasons)
-    for failure, reason in zip(diagnosis.failures, kind.reasons, strict=True):
-        _says(failure, reason, kind)
-    assert [finding.kind for finding in diagnosis.findings] == [found.kind for found in kind.found]
-    for finding, found in zip(diagnosis.findings, kind.found, strict=True):
-        _tells(finding, found, kind)
-    assert diagnosis.never_ran == list(kind.not_run)
+    as_expected(diagnosis.failures, diagnosis.findings, diagnosis.never_ran, KINDS[name])
 
 
 @EVERY_KIND
@@ -51,9 +34,9 @@ def test_an_answer_is_short_and_shows_nothing_of_mage_or_of_the_server(name: str
     diagnosis = examine(replace(all_evidence(name), repo_path=repo_path))
     answer = [item.lean() for item in (*diagnosis.failures, *diagnosis.findings)]
     text = json.dumps(answer, default=str, ensure_ascii=False)
-    assert not re.search(r"s3cret|\\u001b|/srv/|/opt/|site-packages|mage_ai/|block_executor|__execute", text)
+    assert not OF_MAGE_OR_THE_SERVER.search(text)
     assert len(text.encode()) / 4 < 600
-    for item in _texts(answer):
+    for item in texts(answer):
         assert len(item) <= 1_000
 
 
@@ -113,48 +96,3 @@ def test_what_is_asked_for_depends_on_how_the_run_stands() -> None:
 
 def test_a_dynamic_block_whose_child_failed_is_not_blamed() -> None:
     assert [block_run.block_uuid for block_run in failed_block_runs(run_of("dynamic_child"))] == ["dynamic_part:two"]
-
-
-def _says(failure: Failure, reason: Reason, kind: Kind) -> None:
-    assert (failure.block, failure.error_type, failure.message) == (reason.block, reason.type, reason.message)
-    assert reason.note in failure.note
-    assert len(failure.message) <= LONGEST_MESSAGE
-    assert failure.failed_tests == list(reason.tests)
-    cause = failure.cause
-    assert (cause and (cause.error_type, cause.message, cause.line)) == reason.cause
-    if reason.at:
-        line = kind.line(reason.at)
-        assert (failure.file, failure.line, failure.function) == (reason.at, line, reason.function)
-        (marked,) = [text for text in failure.code.split("\n") if text.startswith(">")]
-        assert marked.startswith(f"> {line:>3} | ")
-        assert marked.endswith("# HERE")
-    elif failure.file != SQL:
-        assert failure.line is None
-        assert failure.code == ""
-        assert failure.note
-    assert len(failure.frames) != 1
-    assert len(failure.frames) <= MOST_FRAMES
-    if failure.frames:
-        assert (failure.frames[-1].file, failure.frames[-1].line) == (failure.file, failure.line)
-
-
-def _tells(finding: Finding, found: Found, kind: Kind) -> None:
-    assert (finding.kind, finding.block, finding.last_line) == (found.kind, found.block, found.last_line)
-    assert finding.never_ran == list(found.never_ran)
-    if found.times is not None:
-        assert finding.times is not None
-        assert finding.times >= found.times
-    if found.reason is not None:
-        assert finding.failure is not None
-        _says(finding.failure, found.reason, kind)
-    if kind.status == "running":
-        assert finding.since is not None
-        assert finding.next_step.startswith("Cancel the run")
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, dict):
-        return [text for item in value.values() for text in _texts(item)]
-    if isinstance(value, list):
-        return [text for item in value for text in _texts(item)]
-    return [value] if isinstance(value, str) else []

@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mage_mcp.demo.project import PIPELINES
@@ -23,6 +24,7 @@ _NEED_ROOM = (
     "trigger_timeout_cancelled",
     "block_timeout",
     "os_exit_timeout",
+    "late_retry",
     "branch_cancelled",
     "two_branches",
     "two_branches_allowed",
@@ -86,11 +88,21 @@ def _act(wire: Wire, runs: Mapping[str, int]) -> None:
         wire.put(f"/api/pipeline_runs/{runs[name]}", {"pipeline_run": {"status": "cancelled"}})
     for name in _named(action="retry after the end"):
         wire.wait([runs[name]])
-        wire.put(f"/api/pipeline_runs/{runs[name]}", {"pipeline_run": {"pipeline_run_action": "retry_blocks"}})
+        _retry(wire, runs[name])
+    for name in _named(action="retry after the timeout"):
+        (trigger,) = RUNNABLE[name].pipeline.triggers
+        started = datetime.fromisoformat(wire.run(runs[name])["started_at"]).replace(tzinfo=UTC)
+        over = started + timedelta(seconds=trigger.settings["timeout"] + 1)
+        time.sleep(max(0.0, (over - datetime.now(UTC)).total_seconds()))
+        _retry(wire, runs[name])
     wire.wait(runs[name] for name, kind in RUNNABLE.items() if kind.ends)
     for name, kind in RUNNABLE.items():
         if not kind.ends:
             _wait_for_starts(wire, kind, runs[name])
+
+
+def _retry(wire: Wire, run: int) -> None:
+    wire.put(f"/api/pipeline_runs/{run}", {"pipeline_run": {"pipeline_run_action": "retry_blocks"}})
 
 
 def _named(*, action: str) -> list[str]:

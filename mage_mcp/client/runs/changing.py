@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 import anyio
@@ -14,7 +15,14 @@ from mage_mcp.client.paths import api, block_uuid
 from mage_mcp.client.pipelines import downstream_of
 from mage_mcp.client.records import UNFINISHED, PipelineRecord, RunRecord
 from mage_mcp.client.runs.reading import RunReader
-from mage_mcp.errors import MageError, MageInvalid, MageNotFound, MageWriteUncertain
+from mage_mcp.errors import (
+    MageError,
+    MageInvalid,
+    MageNotFound,
+    MageRefused,
+    MageReplyInvalid,
+    MageWriteUncertain,
+)
 from mage_mcp.text import one_line
 
 _NEED_NO_RETRY = frozenset({"completed", "condition_failed"})
@@ -96,8 +104,8 @@ class RunChanger(RunReader):
 
         Raises MageInvalid for what must not be retried: a run that has not ended (Mage would start a second worker
         beside the first), a completed one without a block or any run with an unknown block (Mage says yes and does
-        nothing), and a block that leaves others out which did not complete (Mage fails the run again at once, or lets
-        it hang for ever).
+        nothing), a block that leaves others out which did not complete (Mage fails the run again at once, or lets it
+        hang for ever), and a run whose trigger has a timeout that is over (Mage ends it before anything runs).
         """
         record = await self.record(run)
         if record.status in UNFINISHED:
@@ -121,7 +129,8 @@ class RunChanger(RunReader):
                 f"Run {run} of {record.pipeline_uuid} failed before any block, so there is nothing to retry.",
                 next_step="get_run says why it failed; trigger_pipeline starts a new run.",
             )
-        pipeline = await self._pipelines.record(record.pipeline_uuid)
+        pipeline, limit = await asyncio.gather(self._pipelines.record(record.pipeline_uuid), self._time_limit(record))
+        _refuse_too_late(record, limit, self._transport.clock.utc())
         again = _blocks_again(record, pipeline, from_block)
         _refuse_leaving_out(record, again, from_block)
         exporters = {block.uuid for block in pipeline.blocks if block.type == "data_exporter"}
@@ -133,7 +142,18 @@ class RunChanger(RunReader):
             before=record.status,
             blocks=again,
             wrote_before=[uuid for uuid in again if uuid in completed and base_uuid(uuid) in exporters],
+            note=_may_be_late(record, pipeline, again),
         )
+
+    async def _time_limit(self, record: RunRecord) -> float | None:
+        """Seconds that the run's trigger lets it take."""
+        if record.pipeline_schedule_id is None:
+            return None
+        try:
+            trigger = await self._triggers.record(record.pipeline_schedule_id)
+        except (MageRefused, MageReplyInvalid):
+            return None
+        return _seconds(trigger.settings.get("timeout"))
 
     async def retry(self, run: int, *, from_block: str = "") -> Retried:
         """Run the blocks of an ended run again, in the same run: all that did not complete, or all from one block on.
@@ -155,11 +175,11 @@ class RunChanger(RunReader):
                 lost = "Mage's answer was lost; `after` is what was read since."
             after = await self._read_back(run, until=lambda record: record.status in UNFINISHED)
         changed = taken or after.status != plan.before
-        note = f"{lost} The same run goes on; get_run(run, wait_s=45) waits for its end."
+        note = f"{plan.note} {lost} The same run goes on; get_run(run, wait_s=45) waits for its end."
         if not changed:
             took = lost or "Mage took the request."
             note = f"{took} The run still is {after.status}; look again in a moment with get_run."
-        return plan.model_copy(update={"changed": changed, "after": after.status, "note": note.strip()})
+        return plan.model_copy(update={"changed": changed, "after": after.status, "note": " ".join(note.split())})
 
     async def _read_back(self, run: int, *, until: Callable[[RunRecord], bool]) -> RunRecord:
         """The run after a request was sent for it. Raises MageWriteUncertain: whatever hinders the look."""
@@ -194,6 +214,41 @@ def _refuse_leaving_out(record: RunRecord, again: list[str], from_block: str) ->
             "then fails the run at once or lets it hang.",
             next_step=f"retry_run(run={record.id}) runs all that did not complete; or start from an earlier block.",
         )
+
+
+def _refuse_too_late(record: RunRecord, limit: float | None, now: datetime) -> None:
+    """Source: Mage PipelineScheduler.schedule; a retry does not set the run's start anew."""
+    taken = (now - record.started_at).total_seconds() if record.started_at else 0.0
+    if limit is not None and taken > limit:
+        raise MageInvalid(
+            f"Run {record.id} began {taken:.0f} s ago, and its trigger has a timeout of {limit:.0f} s: Mage counts "
+            "from the first start, so it would end a retry before anything runs.",
+            next_step=f"trigger_pipeline(pipeline={record.pipeline_uuid!r}) starts a new run.",
+        )
+
+
+def _may_be_late(record: RunRecord, pipeline: PipelineRecord, again: list[str]) -> str:
+    """A word on blocks whose own timeout goes on from their first start: those that did not fail with an error."""
+    limited = {block.uuid for block in pipeline.blocks if _seconds(block.timeout) is not None}
+    late = [
+        block.block_uuid
+        for block in record.block_runs
+        if block.block_uuid in again
+        and base_uuid(block.block_uuid) in limited
+        and block.started_at is not None
+        and block.metrics.error is None
+    ]
+    if not late:
+        return ""
+    return f"{', '.join(late[:5])} may time out at once: Mage counts from the first start. A new run would not."
+
+
+def _seconds(limit: Any) -> float | None:
+    """A timeout as Mage reads it; 0 and what is no number count as none."""
+    try:
+        return float(int(limit)) or None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _blocks_again(record: RunRecord, pipeline: PipelineRecord, from_block: str) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from mage_mcp.client.diagnosis import timed_out, why_cancelled
 from mage_mcp.client.failures import Failure
 from mage_mcp.client.findings import Diagnosis, Finding, examine
 from mage_mcp.client.models import Answer, Untrusted, UtcTime
@@ -80,17 +81,20 @@ class RunReporter(RunReader):
     async def explain(self, record: RunRecord) -> RunReport:
         """The report on a run as it is now."""
         now = self._transport.clock.utc()
-        evidence, others = await asyncio.gather(
+        gathered, others = await asyncio.gather(
             gather_evidence(self._transport, self._pipelines, record), self.latest(record.pipeline_uuid, limit=_OTHERS)
         )
         success = await self._last_success(record, others)
         repo_path = next((other.repo_path for other in others if other.repo_path), "")
-        diagnosis = examine(replace(evidence, repo_path=repo_path))  # a run's own record does not tell it
+        evidence = replace(gathered, repo_path=repo_path)  # a run's own record does not tell it
+        diagnosis = examine(evidence)
         waits_for = ""
         if record.status in UNFINISHED and not diagnosis.findings:
             usual = usual_durations(success)
             waits_for = await what_it_waits_for(self._transport, self._triggers, record, usual=usual, now=now)
-        return _report(record, diagnosis, history_of(record, others, success), others, waits_for, now)
+        note = "" if any(map(timed_out, diagnosis.failures)) else why_cancelled(evidence)
+        report = _report(record, diagnosis, history_of(record, others, success), others, waits_for, now)
+        return report.model_copy(update={"note": f"{note} {report.note}".strip()})
 
     async def _last_success(self, record: RunRecord, others: Sequence[RunRecord]) -> RunRecord | None:
         """Among the runs already read, or by one more request; only for runs that are compared with it."""
@@ -170,13 +174,20 @@ def _next_steps(record: RunRecord, diagnosis: Diagnosis, history: History) -> li
     if record.status in UNFINISHED:
         stuck = any(finding.kind in {"worker_dies", "streaming_restarts"} for finding in diagnosis.findings)
         return [f"cancel_runs(runs=[{record.id}])" if stuck else f"get_run(run={record.id}, wait_s=45) waits on"]
-    if record.status != "failed":
+    late = next((failure for failure in diagnosis.failures if timed_out(failure)), None)
+    if record.status != "failed" and late is None:
         return []
     steps = []
     if history.later_status == "completed":
         steps.append(f"Nothing may be left to do: the later run {history.later_run} completed.")
     blocks = [failure.block for failure in diagnosis.failures if failure.block]
-    if blocks:
+    if late is not None:
+        whose = f"the timeout of {late.block}" if late.block else "the trigger's timeout"
+        steps.append(
+            f"Mend the cause or have {whose} raised, then trigger_pipeline(pipeline={record.pipeline_uuid!r}): Mage "
+            "counts from the first start, so a retry of this run would be ended at once."
+        )
+    elif blocks:
         steps.append(
             f"Mend the cause, then retry_run(run={record.id}): it runs {blocks[0]} and what did not run again."
         )
