@@ -222,12 +222,11 @@ def build_server(
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
         async with AsyncExitStack() as stack:
-            mages = {
-                cluster.name: await stack.enter_async_context(Mage(cluster, wire=wire, clock=clock))
-                for cluster in settings.clusters
-            }
+            mages: dict[str, Mage] = {}
             if finish_on_sigterm:
                 await stack.enter_async_context(finishing_on_sigterm(mages.values()))
+            for cluster in settings.clusters:
+                mages[cluster.name] = await stack.enter_async_context(Mage(cluster, wire=wire, clock=clock))
             yield App(settings, mages, Audit(settings.audit))
 
     writable = not all(cluster.read_only for cluster in settings.clusters)

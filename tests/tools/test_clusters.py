@@ -5,82 +5,23 @@ itself.
 """
 
 import json
-import subprocess
-import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from mcp import Client, StdioServerParameters
 
 from mage_mcp.cli import demo_clusters
-from tests.conftest import ERAS
 from tests.host import Host, Person
+from tests.served import ServedCloud, connected, serving
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
-MODULE = [sys.executable, "-m", "mage_mcp"]
-
-
-class ServedCloud:
-    """The simulated Cloud in a process of its own, with the configuration of a server that uses it."""
-
-    def __init__(self, url: str, folder: Path) -> None:
-        self.url, self.folder = url, folder
-        self.config = folder / "config.toml"
-        tables = []
-        for cluster in demo_clusters(url):
-            password = cluster.cloud_password.get_secret_value() if cluster.cloud_password else ""
-            tables.append(
-                f'[clusters.{cluster.name}]\nurl = "{cluster.url}"\nteam_id = "{cluster.team_id}"\n'
-                f'cluster_id = "{cluster.cluster_id}"\ncloud_url = "{cluster.cloud_url}"\n'
-                f'cloud_email = "{cluster.cloud_email}"\ncloud_password = "{password}"\n'
-            )
-        self.config.write_text("\n".join(tables), encoding="utf-8")
-
-    def post(self, what: str, **body: Any) -> None:
-        httpx.post(f"{self.url}/_demo/{what}", json=body).raise_for_status()
-
-    def cluster(self, name: str) -> dict[str, Any]:
-        return httpx.get(f"{self.url}/_demo/state").json()["cloud"]["clusters"][name]
-
-    def puts(self) -> list[dict[str, Any]]:
-        return httpx.get(f"{self.url}/_demo/state").json()["cloud"]["puts"]
-
-    def env(self, name: str) -> dict[str, Any]:
-        return {item["name"]: item for item in self.cluster(name)["config"]["extraEnvs"]}
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            "MAGE_CONFIG": str(self.config),
-            "MAGE_MCP_STATE_DIR": str(self.folder / "state"),
-            "MAGE_AUDIT": str(self.folder / "audit.jsonl"),
-        }
 
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[ServedCloud]:
-    process = subprocess.Popen([*MODULE, "demo", "--serve", "0"], stdout=subprocess.PIPE, text=True)
-    assert process.stdout
-    served = ServedCloud(process.stdout.readline().strip(), tmp_path)
-    served.post("slow", stop_s=0.3, start_s=0.3, restart_s=0.3, api_s=0.2)
-    yield served
-    process.terminate()
-    process.wait(10)
-    process.stdout.close()
-
-
-@asynccontextmanager
-async def connected(cloud: ServedCloud, era: str, person: Person | None, **environment: str) -> AsyncIterator[Host]:
-    command = StdioServerParameters(
-        command=sys.executable, args=["-m", "mage_mcp"], env={**cloud.environment, **environment}
-    )
-    async with Client(command, mode=era, elicitation_callback=person) as client:
-        assert client.protocol_version == ERAS[era]
-        yield Host(client, person or Person())
+    with serving(tmp_path) as served:
+        yield served
 
 
 @pytest.fixture(params=["asks", "previews"])
