@@ -78,8 +78,8 @@ class RunReader:
             )
         total = count(reply, fallback=offset + len(records))
         counts: dict[str, int] = {}
-        if status is None and total:
-            complete = offset == 0 and total <= len(records)
+        if status is None and total and offset == 0:  # Mage counts slowly where there are many: once is enough
+            complete = total <= len(records)
             counts = _count(records) if complete else await self._counts(path, params, total=total)
         return RunPage.fitted(
             [run_row(record, pipeline=not pipeline) for record in records],
