@@ -49,15 +49,15 @@ async def list_clusters(clusters: Iterable[Clusters]) -> ClusterPage:
         rows[place] = await cluster.row()
 
     async def ask_team(cluster: Clusters) -> None:
-        teams[cluster.team_key] = await cluster.team()
+        teams[cluster.place[:2]] = await cluster.team()
 
     async with anyio.create_task_group() as group:
         for place, cluster in enumerate(asked):
             group.start_soon(ask, place, cluster)
-        for cluster in {cluster.team_key: cluster for cluster in asked if cluster.knows_team}.values():
+        for cluster in {cluster.place[:2]: cluster for cluster in asked if cluster.knows_team}.values():
             group.start_soon(ask_team, cluster)
     items = [rows[place] for place in range(len(asked))]
-    known = {(*cluster.team_key, cluster.cloud_id) for cluster in asked}
+    known = {cluster.place for cluster in asked}
     others = [title for key, team in teams.items() for id_, title in team.clusters if (*key, id_) not in known]
     notes = [f"In the team and not configured here: {', '.join(others[:_MOST_OTHERS])}."] if others else []
     if not all(team.answers for team in teams.values()):

@@ -131,8 +131,7 @@ class ClusterPower(ClusterWaiter):
         return await self._watch(restart, wait_s, progress, note=note, ours=ours)
 
     def _begin(self, resume: Notes | None) -> str:
-        restart = self._restart = Restart(self._cloud, self._notes, self._background, resume=resume)
-        self._restarting = True
+        restart = Restart(self._cloud, self._notes, self._background, resume=resume)
 
         async def work() -> None:
             try:
@@ -141,6 +140,7 @@ class ClusterPower(ClusterWaiter):
                 self._restarting = False
 
         self._background.start(work)
+        self._restart, self._restarting = restart, True
         return f"This finishes the restart begun at {resume.restart_began}." if resume else ""
 
     async def _watch(

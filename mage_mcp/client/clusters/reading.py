@@ -121,13 +121,9 @@ class ClusterReader:
         return _half_done(notes, state)
 
     @property
-    def team_key(self) -> tuple[str, str]:
-        """Which team of which Cloud it belongs to."""
-        return self._cloud.place[:2]
-
-    @property
-    def cloud_id(self) -> str:
-        return self._cluster.cluster_id
+    def place(self) -> tuple[str, str, str]:
+        """Which cluster of which team in which Cloud it is."""
+        return self._cloud.place
 
     @property
     def knows_team(self) -> bool:

@@ -20,7 +20,9 @@ _TRY_AGAIN = "Try again in a moment; if it stays, look at the cluster in Mage's 
 _LONGEST_READ = 2_000
 _LONGEST_TOLD = 160
 _REPEATED = re.compile(r"[{\[]|\bparameters\b", re.IGNORECASE)
-_STALE = re.compile(r"oauth.?token|session|private access|(?:log|sign)(?:ged)? ?in|unauthenticated", re.IGNORECASE)
+_STALE = re.compile(
+    r"oauth.?token|session|private access|(?:log(?:ged)?|sign(?:ed)?) in|unauthenticated", re.IGNORECASE
+)
 _KEY = re.compile(r"api.?key", re.IGNORECASE)
 _FORBIDDEN = re.compile(r"not allowed|permission|forbidden|not authori[sz]ed|access|\brole\b", re.IGNORECASE)
 _MISSING = re.compile(r"not found|no such|does not exist", re.IGNORECASE)
@@ -42,7 +44,7 @@ def read_cloud_reply(status: int, body: bytes, *, what: str, label: str, sent: A
             raise StaleSession from None
         raise errors.MageReplyInvalid(
             f"{label} answered {what} with something that is not JSON (HTTP {status}).",
-            next_step=_CHECK_URL,
+            next_step=_TRY_AGAIN if status >= 500 else _CHECK_URL,
         ) from None
     if not isinstance(reply, dict):
         raise errors.MageReplyInvalid(f"{label} answered {what} with JSON that is no object.", next_step=_CHECK_URL)
@@ -75,6 +77,11 @@ def _refusal(error: Any, status: int, *, what: str, label: str, sent: Any) -> Ex
             next_step="Check MAGE_TEAM_ID and MAGE_CLUSTER_ID (team_id and cluster_id in the config file).",
         )
     reason = _reason(words, sent)
+    if code >= 500 and what.startswith("PUT"):
+        return errors.MageWriteUncertain(
+            f"{label} failed on {what} ({reason}), so the change may or may not have happened.",
+            next_step="Look at the present state before you try again.",
+        )
     return errors.MageFailed(f"{label} refused {what}: {reason}.", exception=reason, next_step=_TRY_AGAIN)
 
 

@@ -11,7 +11,7 @@ from mage_mcp.client.clusters.cloud import STOPPED, Cloud, CloudState
 from mage_mcp.client.clusters.notes import Notes, NotesFile
 from mage_mcp.client.clusters.switching import bring_up
 from mage_mcp.client.models import iso
-from mage_mcp.errors import MageError, MageInvalid, MageWriteUncertain
+from mage_mcp.errors import MageError, MageFailed, MageInvalid, MageReplyInvalid, MageWriteUncertain
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +79,18 @@ class Restart:
                 await self._put_down(before)
             except MageWriteUncertain:
                 pass  # it may be going down: it will be looked at, and started
-            except MageError:
+            except MageError as error:
+                if isinstance(error, MageFailed | MageReplyInvalid) and await self._may_go_down():
+                    return
                 await anyio.to_thread.run_sync(self._notes.restore, known)
                 raise
+
+    async def _may_go_down(self) -> bool:
+        """Whether a stop that the Cloud answered with an error may have begun all the same."""
+        try:
+            return not (await self._cloud.state()).is_up
+        except MageError:
+            return True
 
     async def _put_down(self, state: CloudState) -> None:
         config = {**state.writable_config(), "replicaCount": 0}
