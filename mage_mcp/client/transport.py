@@ -63,10 +63,11 @@ class Transport:
         """
         return await self._send("GET", path, params=params)
 
-    async def write(self, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def write(self, method: str, path: str, body: dict[str, Any], *, only_now: bool = False) -> dict[str, Any]:
         """POST, PUT or DELETE, once, and never cut in the middle by a cancelled call.
 
-        Sent again only where the first try certainly did nothing: no connection, or a session that had expired.
+        Sent again only where the first try certainly did nothing: no connection, or a session that had expired. With
+        `only_now` not even then, since the body would be out of date: that is a MageUnreachable.
 
         Raises MageReadOnly and other MageErrors; MageWriteUncertain when the answer was lost.
         """
@@ -74,16 +75,18 @@ class Transport:
             raise errors.MageReadOnly(f"{method} {path} was not sent.")
         _leave_time_for_a_write(f"{method} /{path}")
         with anyio.CancelScope(shield=True):
-            reply = await self._send(method, path, body=body)
+            reply = await self._send(method, path, body=body, only_now=only_now)
         return reply
 
-    async def _send(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+    async def _send(self, method: str, path: str, *, only_now: bool = False, **kwargs: Any) -> dict[str, Any]:
         """One logical request: with the session's headers, renewed once when Mage calls the token stale."""
         headers, token = await self._session.headers()
         try:
-            return await self._exchange(method, path, headers=headers, **kwargs)
+            return await self._exchange(method, path, headers=headers, attempts=1 if only_now else _ATTEMPTS, **kwargs)
         except StaleSession:
             await self._session.renew(token)
+            if only_now:
+                raise self._silent(f"{self.peer.label} had ended the session before {method} /{path}.") from None
         headers, _ = await self._session.headers()
         try:
             return await self._exchange(method, path, headers=headers, **kwargs)
@@ -92,7 +95,7 @@ class Transport:
                 f"{self.peer.label} does not accept a fresh session.", next_step=self.peer.if_refused
             ) from None
 
-    async def _exchange(self, method: str, path: str, **kwargs: Any) -> dict[str, Any]:
+    async def _exchange(self, method: str, path: str, *, attempts: int = _ATTEMPTS, **kwargs: Any) -> dict[str, Any]:
         """One request, repeated while it certainly did nothing and there is time."""
         import stamina  # 20 ms that a server without a call need not spend
 
@@ -107,7 +110,7 @@ class Transport:
 
         try:
             async for attempt in stamina.retry_context(
-                on=wait_before_retry, attempts=_ATTEMPTS, timeout=remaining_s(), wait_initial=0.2, wait_jitter=0.3
+                on=wait_before_retry, attempts=attempts, timeout=remaining_s(), wait_initial=0.2, wait_jitter=0.3
             ):
                 with attempt:
                     return await self._once(method, path, reads=reads, **kwargs)

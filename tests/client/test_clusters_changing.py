@@ -8,15 +8,17 @@ from functools import partial
 from typing import Any
 
 import anyio
+import httpx
 import pytest
 
 from mage_mcp.client import Mage
 from mage_mcp.client.deadline import call_deadline
-from mage_mcp.demo.cloud import CloudWorld, Delays, Fault, Switches
+from mage_mcp.demo.cloud import CloudCluster, CloudWorld, Delays, Fault, Switches
+from mage_mcp.demo.cloud_app import create_cloud_app
 from mage_mcp.demo.cloud_edits import Edit
-from mage_mcp.errors import MageError, MageInvalid, MageTimeout, MageWriteUncertain
+from mage_mcp.errors import MageError, MageInvalid, MageTimeout, MageUnreachable, MageWriteUncertain
 from mage_mcp.text import MASK, redact
-from tests.clouds import clock_of, mage_in, requests_to_cloud, shown
+from tests.clouds import clock_of, mage_in, requests_to_cloud, settings_of, shown
 
 pytestmark = pytest.mark.anyio
 
@@ -204,6 +206,52 @@ async def test_a_reference_that_somebody_makes_meanwhile_is_not_overwritten(clou
         with pytest.raises(MageInvalid, match="refers to a secret"):
             await mage.clusters.update_env_vars(set_={"SNOWFLAKE_PASSWORD": "zq8"})
     assert not cloud.puts
+
+
+async def test_an_edit_while_the_session_is_renewed_is_not_overwritten(cloud: CloudWorld):
+    def edit_and_end_sessions(cluster: CloudCluster) -> None:
+        Edit(set_env={"THEIRS": "1"})(cluster)
+        cloud.expire_sessions()
+
+    cloud.after_next_get(lambda _: None)
+    cloud.after_next_get(edit_and_end_sessions)
+    async with mage_in(cloud, "staging") as mage:
+        answer = await mage.clusters.update_env_vars(set_={"OURS": "1"})
+    assert {"THEIRS", "OURS"} < set(envs_of(cloud))
+    assert answer.others == ["THEIRS"]
+    assert (requests_to_cloud(cloud, "PUT"), len(cloud.puts)) == (2, 1)
+
+
+class Unreachable(httpx.AsyncBaseTransport):
+    """Does not take the first PUTs; somebody else writes meanwhile."""
+
+    def __init__(self, cloud: CloudWorld, times: int) -> None:
+        self._cloud, self._times = cloud, times
+        self._wire = httpx.ASGITransport(create_cloud_app(cloud))
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "PUT" and self._times:
+            self._times -= 1
+            Edit(set_env={f"THEIRS_{self._times}": "1"})(self._cloud.clusters["staging"])
+            if self._times % 2:
+                raise httpx.ConnectError("planted")
+            return httpx.Response(429, headers={"Retry-After": "1"})
+        return await self._wire.handle_async_request(request)
+
+
+async def test_a_write_that_was_not_taken_is_made_anew_from_what_is_there_by_then(cloud: CloudWorld):
+    async with Mage(settings_of("staging"), wire=Unreachable(cloud, 2), clock=clock_of(cloud)) as mage:
+        answer = await mage.clusters.update_env_vars(set_={"OURS": "1"})
+    assert {"THEIRS_0", "THEIRS_1", "OURS"} < set(envs_of(cloud))
+    assert answer.others == ["THEIRS_1", "THEIRS_0"]
+    async with Mage(settings_of("staging"), wire=Unreachable(cloud, 9), clock=clock_of(cloud)) as mage:
+        with pytest.raises(MageUnreachable, match="Mage Cloud"):
+            await mage.clusters.update_env_vars(set_={"MORE": "1"})
+        for act in (mage.clusters.stop, mage.clusters.restart):
+            with pytest.raises(MageUnreachable):
+                await act()
+    assert "MORE" not in envs_of(cloud)
+    assert len(cloud.puts) == 1
 
 
 async def test_many_edits_of_others_are_counted(cloud: CloudWorld):

@@ -31,6 +31,7 @@ async def test_a_restart_stops_waits_and_starts_with_the_former_replicas(cloud: 
     before = dict(cloud.clusters["prod"].config)
     async with mage_in(cloud) as mage:
         answer = await mage.clusters.restart(wait_s=45)
+        await mage.idle()
         assert not mage.busy
     assert (answer.changed, answer.before, answer.after, answer.replicas, answer.answers, answer.note) == (
         True,

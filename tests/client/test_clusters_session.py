@@ -10,9 +10,11 @@ import pytest
 from pydantic import SecretStr
 
 from mage_mcp.client import Cluster, Mage
+from mage_mcp.client.clusters import list_clusters
 from mage_mcp.client.clusters.replies import read_cloud_reply
 from mage_mcp.client.replies import StaleSession
 from mage_mcp.demo.cloud import CloudWorld, Fault, Switches
+from mage_mcp.demo.cloud_app import create_cloud_app
 from mage_mcp.demo.planted import CLOUD_API_KEY, PLANTED
 from mage_mcp.errors import (
     MageAuthRequired,
@@ -27,7 +29,7 @@ from mage_mcp.errors import (
     MageUnreachable,
     MageWriteUncertain,
 )
-from tests.clouds import URL, mage_in, requests_to_cloud, settings_of
+from tests.clouds import URL, clock_of, mage_in, requests_to_cloud, settings_of
 
 pytestmark = pytest.mark.anyio
 
@@ -135,6 +137,23 @@ async def test_an_expired_session_is_renewed_once_and_the_call_goes_on(cloud: Cl
     assert answer.added == ["A"]
     assert requests_to_cloud(cloud, "POST") == 3
     assert [put["refused"] for put in cloud.puts] == [""]
+
+
+async def test_clusters_with_the_same_login_share_it_and_one_wrong_password(cloud: CloudWorld):
+    wire = httpx.ASGITransport(create_cloud_app(cloud))
+    wrong = SecretStr("wrong-zq8-pass")
+    async with (
+        Mage(settings_of("prod"), wire=wire) as prod,
+        Mage(settings_of("staging"), wire=wire) as staging,
+        Mage(settings_of("prod", cloud_password=wrong), wire=wire, clock=clock_of(cloud)) as third,
+        Mage(settings_of("staging", cloud_password=wrong), wire=wire, clock=clock_of(cloud)) as fourth,
+    ):
+        page = await list_clusters([prod.clusters, staging.clusters])
+        assert requests_to_cloud(cloud, "POST") == 1
+        assert [row.status for row in page.items] == ["Active", "Active"]
+        page = await list_clusters([third.clusters, fourth.clusters])
+        assert requests_to_cloud(cloud, "POST") == 2
+        assert all("refused the email or the password" in row.note for row in page.items)
 
 
 async def test_many_calls_that_find_a_session_expired_renew_it_once(cloud: CloudWorld):

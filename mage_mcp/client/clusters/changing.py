@@ -140,32 +140,39 @@ class ClusterConfig(ClusterPower):
         Who writes from elsewhere between our read and our write is overwritten, which nothing here can see: the Cloud
         takes no condition with a write. That is one round trip, and what comes after it is found by the look.
         """
-        async with self._cloud.writing():
+
+        async def act() -> Saved[T]:
             before = await self._cloud.state()
             outcome, sent = change(before)
             if sent is None:
                 return Saved(before, outcome, None, before)
-            self._cloud.wrote(differing_in(before.config, sent))
-            with anyio.CancelScope(shield=True):
-                lost: MageWriteUncertain | None = None
-                try:
-                    await self._cloud.put(sent, what=f"{what} ({before.title})", role=role)
-                except MageWriteUncertain as error:
-                    lost = error
-                try:
-                    back = await self._cloud.state()
-                except MageError as error:
-                    if lost is not None:
-                        raise lost from None
-                    return Saved(before, outcome, sent, None, f"It was written, but not read back: {error.what}")
-            if lost is not None:
-                if same_json(back.config, before.config):
-                    raise lost
-                return Saved(before, outcome, sent, back, "Mage Cloud's answer was lost; this is what was read since.")
+            return await self._write(before, outcome, sent, what=f"{what} ({before.title})", role=role)
+
+        async with self._cloud.writing():
+            return await self._cloud.again_if_not_taken(act)
+
+    async def _write(self, before: CloudState, outcome: T, sent: dict[str, Any], *, what: str, role: str) -> Saved[T]:
+        self._cloud.wrote(differing_in(before.config, sent))
+        lost: MageWriteUncertain | None = None
+        with anyio.CancelScope(shield=True):
+            try:
+                await self._cloud.put(sent, what=what, role=role)
+            except MageWriteUncertain as error:
+                lost = error
+            try:
+                back = await self._cloud.state()
+            except MageError as error:
+                if lost is not None:
+                    raise lost from None
+                return Saved(before, outcome, sent, None, f"It was written, but not read back: {error.what}")
+        if lost is None:
             return Saved(before, outcome, sent, back)
+        if same_json(back.config, before.config):
+            raise lost
+        return Saved(before, outcome, sent, back, "Mage Cloud's answer was lost; this is what was read since.")
 
     async def _plan(self, state: CloudState, what: str, acts: Sequence[str]) -> Planned:
-        if state.is_up:
+        if not state.is_off:
             restarts = f"restart {state.title}, which Mage Cloud does after saving"
             acts = [*acts, restarts, *await self._runs_under_way(state)]
         return Planned(f"Change the {what} of {self._title(state)}?", tuple(acts))
@@ -175,7 +182,7 @@ class ClusterConfig(ClusterPower):
         if saved.sent is None:
             return answer
         state, note = saved.back, answer.note
-        if not saved.before.is_up:
+        if saved.before.is_off:
             note = f"{note} The cluster is not running: it holds from the next start."
         elif wait_s <= 0:
             note = f"{note} {_RESTARTS}, which takes minutes; get_cluster shows when it is back."

@@ -1,38 +1,55 @@
 """One cluster in Mage Cloud, as the Cloud tells of it and as it takes changes: the whole config, each time."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
 
 import anyio
 
 from mage_mcp.client.clusters.masking import remember_secrets
 from mage_mcp.client.clusters.replies import read_cloud_reply
-from mage_mcp.client.clusters.session import CloudSession
+from mage_mcp.client.clusters.session import CloudSession, Login, login_of
 from mage_mcp.client.clusters.settings import require_place, require_team, settings_of
 from mage_mcp.client.deadline import Clock, remaining_s
 from mage_mcp.client.peer import Peer
 from mage_mcp.client.replies import root, rows
 from mage_mcp.client.transport import Transport
-from mage_mcp.errors import MageForbidden, MageInvalid, MageNotConfigured, MageReplyInvalid, MageTimeout
+from mage_mcp.errors import (
+    MageForbidden,
+    MageInvalid,
+    MageNotConfigured,
+    MageReplyInvalid,
+    MageTimeout,
+    MageUnreachable,
+)
 from mage_mcp.settings import Cluster
 from mage_mcp.text import one_line
 
 if TYPE_CHECKING:
     import httpx
 
+T = TypeVar("T")
+
 LABEL = "Mage Cloud"
 ACTIVE, STOPPED = "Active", "Stopped"
 _LEAST_TO_WRITE_S = 8.0
+_PAUSES = (0.5, 1.0)
 _ON_THE_WAY_DOWN = frozenset({"stopping", "stopped"})
 _ON_THE_WAY_UP = frozenset({"active", "starting", "restarting", "updating", "pending"})
 """`Active` and `Stopped` are documented; the others are what a cluster may be called meanwhile."""
 
 _locks: WeakValueDictionary[tuple[str, str, str], anyio.Lock] = WeakValueDictionary()
 """Writes to one cluster's config are serial in this process, under however many names it is configured."""
+
+
+class NotTaken(Exception):  # a signal: the Cloud did not act, and what was to be written may be out of date by now
+    def __init__(self, error: MageUnreachable) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 @dataclass(frozen=True)
@@ -65,6 +82,11 @@ class CloudState:
         return self.status.casefold() == STOPPED.casefold()
 
     @property
+    def is_off(self) -> bool:
+        """Nothing runs there, or soon will not."""
+        return self.is_down or self.is_stopped
+
+    @property
     def is_active(self) -> bool:
         return self.status.casefold() == ACTIVE.casefold() and self.replicas != 0
 
@@ -95,7 +117,7 @@ class Cloud:
         self, cluster: Cluster, *, wire: "httpx.AsyncBaseTransport | None" = None, clock: Clock | None = None
     ) -> None:
         self.cluster = cluster
-        self._transport = Transport(cluster, wire=wire, clock=clock, peer=_peer(cluster))
+        self._transport = Transport(cluster, wire=wire, clock=clock, peer=_peer(cluster, login_of(cluster, wire)))
         self.clock = self._transport.clock
         self.place = (cluster.cloud_url.rstrip("/"), cluster.team_id, cluster.cluster_id)
         self._lock = _locks.setdefault(self.place, anyio.Lock())
@@ -115,8 +137,9 @@ class Cloud:
     async def put(self, config: dict[str, Any], *, status: str | None = None, what: str, role: str) -> None:
         """Replace the whole config, and the status where given. `what` and `role` are for the sentence of a refusal.
 
-        Raises MageForbidden with the role that is needed, MageInvalid for what is no JSON, MageWriteUncertain and other
-        MageErrors. Source: Mage Pro API, `PUT /teams/{id}/clusters/{id}`.
+        Raises NotTaken where it certainly was not taken and may be made anew, MageForbidden with the role that is
+        needed, MageInvalid for what is no JSON, MageWriteUncertain and other MageErrors. Source: Mage Pro API,
+        `PUT /teams/{id}/clusters/{id}`.
         """
         try:
             json.dumps(config, ensure_ascii=False, allow_nan=False).encode()
@@ -129,12 +152,32 @@ class Cloud:
         if status is not None:
             body["status"] = status
         try:
-            await self._transport.write("PUT", self._path(), {"cluster": body})
+            await self._transport.write("PUT", self._path(), {"cluster": body}, only_now=True)
+        except MageTimeout:
+            raise
+        except MageUnreachable as error:
+            raise NotTaken(error) from None
         except MageForbidden:
             raise MageForbidden(
                 f"{LABEL} does not allow {self.cluster.cloud_email} to {what}; nothing was changed.",
                 next_step=f"It needs the team's role {role}. Ask an Admin of the team in Mage's portal.",
             ) from None
+
+    async def again_if_not_taken(self, act: Callable[[], Awaitable[T]]) -> T:
+        """Do `act`, which reads and then writes, from its read on where its write was not taken: a config that is sent
+        again must not be the one of before the wait.
+
+        Raises MageUnreachable after some tries.
+        """
+        for pause in _PAUSES:
+            try:
+                return await act()
+            except NotTaken:
+                await self.clock.sleep(pause)
+        try:
+            return await act()
+        except NotTaken as not_taken:
+            raise not_taken.error from None
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[None]:
@@ -192,7 +235,7 @@ class Cloud:
         )
 
 
-def _peer(cluster: Cluster) -> Peer:
+def _peer(cluster: Cluster, login: Login) -> Peer:
     setting = settings_of(cluster, "cloud_url")
     missing = MageNotConfigured(f"{LABEL} has no URL.", next_step=f"Leave {setting} unset: Mage's own is used.")
     return Peer(
@@ -200,7 +243,7 @@ def _peer(cluster: Cluster) -> Peer:
         LABEL,
         setting,
         missing,
-        CloudSession,
+        partial(CloudSession, login=login),
         read_cloud_reply,
         if_silent=f"Try again in a moment; check {setting} if that is set.",
         if_refused=f"Check {settings_of(cluster, 'cloud_email', 'cloud_password')}.",

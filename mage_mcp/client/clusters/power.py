@@ -39,7 +39,7 @@ class ClusterPower(ClusterWaiter):
     async def plan_restart(self) -> Planned:
         """What a restart would do: nothing where the cluster is down."""
         state = await self._cloud.state()
-        if state.is_down or state.is_stopped:
+        if state.is_off:
             return Planned()
         return self._planned(
             f"Restart {self._title(state)}?", f"restart {state.title}", await self._runs_under_way(state)
@@ -122,7 +122,7 @@ class ClusterPower(ClusterWaiter):
         if not self._restarting:
             known = await self._noted()
             state = await self._cloud.state()
-            if (state.is_down or state.is_stopped) and not known.restart_began:
+            if (state.is_off) and not known.restart_began:
                 return self._change(state, state, changed=False, note="It is stopped; start_cluster starts it.")
             if not self._restarting:
                 note, ours = self._begin(known if known.restart_began and not state.is_up else None), True

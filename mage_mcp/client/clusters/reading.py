@@ -17,7 +17,7 @@ from mage_mcp.client.paths import api
 from mage_mcp.client.records import RunRecord, parse_time
 from mage_mcp.client.replies import count, rows
 from mage_mcp.client.transport import Params, Transport
-from mage_mcp.errors import MageError, MageNotFound, MageRefused, MageReplyInvalid, MageUnsupported
+from mage_mcp.errors import MageError, MageNotFound, MageRefused, MageReplyInvalid, MageUnreachable, MageUnsupported
 from mage_mcp.text import one_line
 
 ROW_WITHIN_S = 5.0
@@ -45,7 +45,13 @@ class Look:
     runs: dict[str, int] = field(default_factory=dict)
     cloud_asked: bool = False
     api_asked: bool = False
+    api_note: str = ""
+    cloud_note: str = ""
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def note(self) -> str:
+        return " ".join(note for note in (self.api_note, self.cloud_note, *self.notes) if note)
 
 
 @dataclass(frozen=True)
@@ -148,9 +154,9 @@ class ClusterReader:
                 group.start_soon(self._ask_cloud, look)
                 group.start_soon(self._ask_cluster, look, fully)
         if self._cluster.url and not look.api_asked:
-            look.notes.append(f"Its own API did not answer within {within_s:.0f} s.")
+            look.api_note = f"Its own API did not answer within {within_s:.0f} s."
         if self._has_cloud and not look.cloud_asked:
-            look.notes.append(f"Mage Cloud did not answer within {within_s:.0f} s.")
+            look.cloud_note = f"Mage Cloud did not answer within {within_s:.0f} s."
         if self._cluster.in_cloud:
             await self._tell_notes(look)
         return look
@@ -162,29 +168,29 @@ class ClusterReader:
     async def _ask_cloud(self, look: Look) -> None:
         if not self._has_cloud:
             if self._cluster.team_id or self._cluster.cluster_id:
-                look.notes.append(what_is_missing(self._cluster))
+                look.cloud_note = what_is_missing(self._cluster)
             return
         try:
             look.state = await self._cloud.state()
         except MageError as error:
-            look.notes.append(str(error))
+            look.cloud_note = str(error)
         look.cloud_asked = True
 
     async def _ask_cluster(self, look: Look, fully: bool) -> None:
         if not self._cluster.url:
-            look.notes.append(f"{self._transport.peer.setting} is not set, so its own API was not asked.")
+            look.api_note = f"{self._transport.peer.setting} is not set, so its own API was not asked."
             return
         try:
             statuses = rows(await self._transport.read(api("status")), "statuses")
             look.answers = True
-            look.scheduler = str(statuses[0].get("scheduler_status") or "") if statuses else ""
+            look.scheduler = one_line(str(statuses[0].get("scheduler_status") or ""), 40) if statuses else ""
             if fully:
                 await self._ask_more(look)
         except MageRefused as error:
             look.answers = True
-            look.notes.append(f"Its own API answers, but: {error}")
+            look.api_note = f"Its own API answers, but: {error}"
         except MageError as error:
-            look.notes.append(error.what)
+            look.api_note = error.what
         look.api_asked = True
 
     async def _ask_more(self, look: Look) -> None:
@@ -227,15 +233,16 @@ class ClusterReader:
             "cloud_id": state.id if state else self._cluster.cluster_id,
             "read_only": self._cluster.read_only,
             "protected": self._cluster.protected,
-            "note": " ".join(look.notes),
+            "note": look.note,
         }
 
     async def _runs_under_way(self, state: CloudState) -> list[str]:
         """Sentences on what a stop would interrupt: the ten latest runs, sorted, and how many more.
 
-        Stable while the same runs are under way; where they cannot be looked up, that is what is said.
+        Stable while the same runs are under way; where they cannot be looked up, that is what is said. A cluster that
+        starts or restarts and does not answer runs nothing that this has not interrupted already.
         """
-        if state.is_down or state.is_stopped:
+        if state.is_off:
             return []
         if not self._cluster.url:
             return [f"interrupt whatever runs: {self._transport.peer.setting} is not set, so runs were not looked up"]
@@ -249,13 +256,16 @@ class ClusterReader:
                 )
                 found = [RunRecord.model_validate(row) for row in rows(reply, "pipeline_runs")]
                 total = count(reply, fallback=len(found))
+            except MageUnreachable:
+                if not state.is_active:
+                    return []
             except MageError:
-                found = None
+                pass
         if found is None:
-            return ["interrupt whatever runs: its own API does not answer, so runs could not be looked up"]
-        named = sorted((run.id, run.pipeline_uuid) for run in found)
-        acts = [f"interrupt run {run} of {one_line(pipeline, 80)}" for run, pipeline in named]
-        return [*acts, f"interrupt {total - len(named)} older runs"] if total > len(named) else acts
+            return ["interrupt whatever runs: its own API does not tell which, so runs could not be looked up"]
+        latest = sorted((run.id, run.pipeline_uuid) for run in found)
+        acts = [f"interrupt run {run} of {one_line(pipeline, 80)}" for run, pipeline in latest]
+        return [*acts, f"interrupt {total - len(latest)} older runs"] if total > len(latest) else acts
 
 
 def _envs(state: CloudState | None) -> Any:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar
 
 import anyio
@@ -62,28 +63,32 @@ class Restart:
             self.done.set()
 
     async def _stop(self) -> None:
+        """Note it, then stop. Raises where the cluster was certainly not stopped."""
         async with self._cloud.writing():
-            before = self.before = await self._cloud.state()
             known = await anyio.to_thread.run_sync(self._notes.read)
-            self._replicas = before.replicas or known.replicas
-            noted = Notes(replicas=self._replicas, restart_began=iso(self._cloud.clock.utc()))
             try:
-                await anyio.to_thread.run_sync(self._notes.write, noted)
-            except OSError as error:
-                raise MageInvalid(
-                    f"The restart could not be noted in {self._notes.path().parent} ({type(error).__name__}), so "
-                    "nothing was stopped: after a crash nobody would know of it.",
-                    next_step="Make that folder writable, or name another one in MAGE_MCP_STATE_DIR.",
-                ) from None
-            try:
-                await self._put_down(before)
+                await self._cloud.again_if_not_taken(partial(self._note_and_put_down, known))
             except MageWriteUncertain:
-                pass  # it may be going down: it will be looked at, and started
+                return  # it may be going down: it will be looked at, and started
             except MageError as error:
                 if isinstance(error, MageFailed | MageReplyInvalid) and await self._may_go_down():
                     return
                 await anyio.to_thread.run_sync(self._notes.restore, known)
                 raise
+
+    async def _note_and_put_down(self, known: Notes) -> None:
+        before = self.before = await self._cloud.state()
+        self._replicas = before.replicas or known.replicas
+        noted = Notes(replicas=self._replicas, restart_began=iso(self._cloud.clock.utc()))
+        try:
+            await anyio.to_thread.run_sync(self._notes.write, noted)
+        except OSError as error:
+            raise MageInvalid(
+                f"The restart could not be noted in {self._notes.path().parent} ({type(error).__name__}), so nothing "
+                "was stopped: after a crash nobody would know of it.",
+                next_step="Make that folder writable, or name another one in MAGE_MCP_STATE_DIR.",
+            ) from None
+        await self._put_down(before)
 
     async def _may_go_down(self) -> bool:
         """Whether a stop that the Cloud answered with an error may have begun all the same."""
@@ -114,19 +119,24 @@ class Restart:
 
     async def _stop_again(self) -> None:
         """The first one was lost, or somebody started it meanwhile."""
-        async with self._cloud.writing():
-            try:
-                state = await self._cloud.state()
-                if state.is_up:
-                    await self._put_down(state)
-            except MageError as error:
-                log.warning("The stop of a restart was not sent again: %s", error)
+
+        async def act() -> None:
+            state = await self._cloud.state()
+            if state.is_up:
+                await self._put_down(state)
+
+        try:
+            async with self._cloud.writing():
+                await self._cloud.again_if_not_taken(act)
+        except MageError as error:
+            log.warning("The stop of a restart was not sent again: %s", error)
 
     async def _start(self) -> None:
         started = await self._patiently(lambda: bring_up(self._cloud, self._replicas or 1))
         if started is None:
             self.given_up = True
             return
+        self.done.set()
         await anyio.to_thread.run_sync(self._notes.forget)
 
     async def _patiently(self, act: Callable[[], Awaitable[T]]) -> T | None:

@@ -1,6 +1,11 @@
 """The login to Mage Cloud: one token, shared by all requests, which travels as a cookie that is never stored."""
 
+import hashlib
+from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
+
 import anyio
+from pydantic import SecretStr
 
 from mage_mcp import errors
 from mage_mcp.client.auth import PAUSE_AFTER_REFUSAL_S, Exchange, raw_token
@@ -11,37 +16,55 @@ from mage_mcp.settings import PUBLIC_CLOUD_API_KEY, Cluster
 from mage_mcp.text import remember_secret
 
 
+@dataclass(eq=False)
+class Login:
+    """What all clusters that log in alike share: one token, one lock, one wrong password."""
+
+    token: str = ""
+    refused_at: float | None = None
+    lock: anyio.Lock = field(default_factory=anyio.Lock)
+
+
+_logins: WeakValueDictionary[tuple[str, ...], Login] = WeakValueDictionary()
+
+
+def login_of(cluster: Cluster, wire: object) -> Login:
+    """The login for this Cloud, user and password (over this wire, in tests), shared as long as somebody uses it."""
+    secrets = (cluster.cloud_password or SecretStr(""), cluster.cloud_api_key)
+    digests = (hashlib.sha256(secret.get_secret_value().encode(errors="replace")).hexdigest() for secret in secrets)
+    key = (cluster.cloud_url, cluster.cloud_email, *digests, str(id(wire)) if wire is not None else "")
+    return _logins.setdefault(key, Login())
+
+
 class CloudSession:
     """Logs in at the first need, and again when the Cloud calls the token stale: once, however many find out together.
 
     Source: Mage Pro API, "Sessions": `POST /sessions`; the token goes into the cookie `oauth_token`.
     """
 
-    def __init__(self, cluster: Cluster, exchange: Exchange, clock: Clock) -> None:
+    def __init__(self, cluster: Cluster, exchange: Exchange, clock: Clock, *, login: Login) -> None:
         self._cluster = cluster
         self._exchange = exchange
         self._clock = clock
-        self._lock = anyio.Lock()
-        self._token = ""
-        self._refused_at: float | None = None
+        self._login = login
 
     async def headers(self) -> tuple[dict[str, str], str]:
         """The headers to send, and the token in them.
 
         Raises MageNotConfigured where there is nothing to log in with, MageAuthRequired where that is refused.
         """
-        if not self._token:
+        if not self._login.token:
             require_login(self._cluster)
-            async with self._lock:
-                if not self._token:
+            async with self._login.lock:
+                if not self._login.token:
                     await self._log_in()
-        return self._key() | {"Cookie": f"oauth_token={self._token}"}, self._token
+        return self._key() | {"Cookie": f"oauth_token={self._login.token}"}, self._login.token
 
     async def renew(self, stale: str) -> None:
         """Replace the token `stale`, unless another request just did."""
-        async with self._lock:
-            if self._token == stale:
-                self._token = ""
+        async with self._login.lock:
+            if self._login.token == stale:
+                self._login.token = ""
                 await self._log_in()
 
     def _key(self) -> dict[str, str]:
@@ -63,7 +86,7 @@ class CloudSession:
         try:
             reply = await self._exchange("POST", "sessions", headers=self._key(), body={"session": credentials})
         except StaleSession:
-            self._refused_at = self._clock.now()
+            self._login.refused_at = self._clock.now()
             self._respect_refusal()
         except errors.MageWriteUncertain as error:  # a lost login changed nothing that matters
             raise errors.MageUnreachable("Mage Cloud did not answer the login.", next_step="Try again.") from error
@@ -75,12 +98,12 @@ class CloudSession:
                 )
             remember_secret(token)
             remember_secret(raw_token(token))
-            self._token = token
+            self._login.token = token
 
     def _respect_refusal(self) -> None:
-        if self._refused_at is None:
+        if self._login.refused_at is None:
             return
-        if self._clock.now() - self._refused_at < PAUSE_AFTER_REFUSAL_S:
+        if self._clock.now() - self._login.refused_at < PAUSE_AFTER_REFUSAL_S:
             raise errors.MageAuthRequired(
                 "Mage Cloud refused the email or the password.",
                 next_step=(
@@ -88,7 +111,7 @@ class CloudSession:
                     "it makes no new try for 60 s."
                 ),
             )
-        self._refused_at = None
+        self._login.refused_at = None
 
 
 def _is_sendable(value: str) -> bool:

@@ -26,12 +26,16 @@ async def bring_up(cloud: Cloud, replicas: int | None) -> Switched:
     Raises MageWriteUncertain where the answer was lost and the cluster does not look started, and other MageErrors.
     Source: Mage Pro API, "Start a cluster".
     """
-    async with cloud.writing():
+
+    async def act() -> Switched:
         before = await cloud.state()
         if before.is_up and replicas in (None, before.replicas):
             return Switched(before, before, sent=False)
         config = {**before.writable_config(), "replicaCount": replicas or before.replicas or 1}
         return await _switch(cloud, before, config, ACTIVE)
+
+    async with cloud.writing():
+        return await cloud.again_if_not_taken(act)
 
 
 async def bring_down(cloud: Cloud) -> Switched:
@@ -39,11 +43,15 @@ async def bring_down(cloud: Cloud) -> Switched:
 
     Raises as `bring_up` does. Source: Mage Pro API, "Stop a cluster".
     """
-    async with cloud.writing():
+
+    async def act() -> Switched:
         before = await cloud.state()
         if before.is_down:
             return Switched(before, before, sent=False)
         return await _switch(cloud, before, {**before.writable_config(), "replicaCount": 0}, STOPPED)
+
+    async with cloud.writing():
+        return await cloud.again_if_not_taken(act)
 
 
 async def _switch(cloud: Cloud, before: CloudState, config: dict[str, object], status: str) -> Switched:
