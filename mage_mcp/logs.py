@@ -1,6 +1,7 @@
 """One log handler for the whole process: to stderr, and redacting the finished text, tracebacks included."""
 
 import logging
+import re
 import sys
 
 from mage_mcp.text import show
@@ -10,16 +11,20 @@ _QUIET = {
     "httpcore": logging.WARNING,
     "httpx2": logging.WARNING,
     "asyncio": logging.WARNING,
+    "mcp.shared": logging.INFO,  # repeats messages that it cannot read
     "stamina": logging.ERROR,  # one line for every request sent again, without a word on which
 }
 """Libraries that log URLs at INFO, or say nothing in many lines, and from which level on they are heard."""
+
+_REFUSED_INPUT = re.compile(r"input_value=.{0,500}?(?=, input_type=)", re.DOTALL)
+"""What pydantic repeats of a value that it refused."""
 
 
 class RedactingFormatter(logging.Formatter):
     """A filter would not see a traceback; a formatter has the last word."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return show(super().format(record))
+        return show(_REFUSED_INPUT.sub("input_value=…", super().format(record)))
 
 
 def set_up_logging(level: str) -> None:

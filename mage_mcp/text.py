@@ -9,13 +9,15 @@ from urllib.parse import quote, quote_plus
 MASK = "•••"
 """Stands where a secret stood. A write that contains it is refused, so that a masked text is never saved back."""
 
+# One that is never closed ends with its line: it must not take the lines below with it.
 _ANSI = re.compile(
-    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[()*+][0-9A-Z]|\x1b[@-Z\\-_]"
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b[()*+][0-9A-Z]|\x1b[@-Z\\-_]"
 )
 # Control characters but tab and newline; zero-width, bidirectional, tag and other characters that show as nothing.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
+    "\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U00013430-\U0001343f\U0001bca0-\U0001bca3"
+    "\U0001d159\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
 )
 
@@ -67,25 +69,72 @@ _known: set[str] = set()
 _known_lock = threading.Lock()
 _known_pattern: re.Pattern[str] | None = None
 _SHORTEST_KNOWN = 4  # shorter ones would mask ordinary words
+_LONGEST_WORD = 16
+"""Letters only, or digits only: up to here a secret may be an ordinary word, and masks only what is that whole word."""
+_tokens: dict[str, None] = {}
+_MOST_TOKENS = 50_000
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
+_names: dict[str, None] = {}
+_MOST_NAMES = 100_000
+_LONGEST_NAME = 300
 
 
 def remember_secret(value: str) -> None:
     """From now on `redact` masks this very text wherever it turns up: passwords, tokens, keys of the configuration."""
     global _known_pattern  # noqa: PLW0603 - one register for the process, like the log handler that reads it
-    if len(value) < _SHORTEST_KNOWN:
+    if len(value) < _SHORTEST_KNOWN or value in _known:
         return
+    # Logs show a text of several lines one by one; a short or ordinary line of it is no secret by itself.
+    lines = [line for line in value.split() if len(line) >= _LONGEST_WORD] if "\n" in value else []
     with _known_lock:
-        if value in _known:
-            return
-        # As it is, and as it stands in a URL, in JSON and in a repr.
-        _known.update({value, quote(value, safe=""), quote_plus(value), json.dumps(value)[1:-1], repr(value)[1:-1]})
-        _known_pattern = re.compile("|".join(re.escape(s) for s in sorted(_known, key=len, reverse=True)))
+        for text in (value, clean(value), *lines):
+            # As it is, and as it stands in a URL, in JSON and in a repr.
+            _known.update((text, quote(text, safe=""), quote_plus(text), repr(text)[1:-1]))
+            _known.update((json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]))
+        _known_pattern = None
+
+
+def remember_token(value: str) -> None:
+    """The same for one of very many, made of letters, digits, `_` and `-`: masked where it stands as a whole word."""
+    if _TOKEN.fullmatch(value):
+        _keep(value, _tokens, _MOST_TOKENS)
+
+
+def remember_name(name: str) -> None:
+    """What Mage itself calls a pipeline or a block is no secret, even where it looks like one or is the value of one:
+    masked, it would break the next call.
+    """
+    _keep(name, _names, _MOST_NAMES)
+
+
+def _keep(value: str, register: dict[str, None], most: int) -> None:
+    if value not in register:
+        if len(register) >= most:
+            register.clear()
+        register[value] = None
+
+
+def _pattern_of_known() -> re.Pattern[str]:
+    """All of them, by their first letter: a search tries a few dozen letters and then what begins so, longest first."""
+    global _known_pattern  # noqa: PLW0603
+    with _known_lock:
+        by_head: dict[str, list[str]] = {}
+        for secret in sorted(filter(None, _known), key=len, reverse=True):
+            head, rest = re.escape(secret[0]), re.escape(secret[1:])
+            is_word = len(secret) < _LONGEST_WORD and (secret.isalpha() or secret.isdigit())
+            by_head.setdefault(head, []).append(rf"(?<!\w{head}){rest}(?!\w)" if is_word else rest)
+        _known_pattern = re.compile("|".join(f"{head}(?:{'|'.join(rests)})" for head, rests in by_head.items()))
+        return _known_pattern
 
 
 def redact(text: str) -> str:
     """Mask what is, or looks like, a secret: known values, credentials in URLs, `password=…`, bearer tokens, keys."""
-    if _known_pattern is not None:
-        text = _known_pattern.sub(MASK, text)
+    if text in _names:
+        return text
+    if _known:
+        text = (_known_pattern or _pattern_of_known()).sub(_mask_known, text)
+    if _tokens and len(text) >= _LONGEST_WORD:
+        text = _TOKEN.sub(_mask_token, text)
     folded = text.casefold()
     for sign in _SIGNS:  # a loop, since `any` takes twice as long, and this sees every text
         if sign in folded:
@@ -107,8 +156,9 @@ def clean(text: str) -> str:
     """Drop colour codes, control, zero-width, bidirectional and tag characters; mend lone surrogates."""
     if text.isascii() and text.isprintable():
         return text
-    text = _ANSI.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
-    return mend_surrogates(_HIDDEN.sub("", text))
+    # Mended first: two halves that only a hidden character kept apart would make another one afterwards.
+    text = _ANSI.sub("", mend_surrogates(text).replace("\r\n", "\n").replace("\r", "\n"))
+    return _HIDDEN.sub("", text)
 
 
 def mend_surrogates(text: str) -> str:
@@ -130,6 +180,12 @@ def shorten(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
 
 
+def quoted(name: str, limit: int = 80) -> str:
+    """Somebody else's name within a sentence of ours: as it is where it is one plain word, else in quotes and cut."""
+    shown = one_line(name, limit)
+    return shown if _PLAIN_NAME.fullmatch(shown) else repr(shown)
+
+
 def one_line(text: str, limit: int = 200) -> str:
     """`show`n, on one line, cut."""
     return shorten(" ".join(show(text).split()), limit)
@@ -146,14 +202,41 @@ def _mask_login(found: re.Match[str]) -> str:
     return found[0] if found[0].endswith("//@") else f"{found['scheme']}{MASK}@"
 
 
+def _mask_known(found: re.Match[str]) -> str:
+    return found[0] if _name_around(found.string, found.start(), found.end()) else MASK
+
+
+def _mask_token(found: re.Match[str]) -> str:
+    return MASK if found[0] in _tokens else found[0]
+
+
+def _name_around(text: str, start: int, end: int) -> int:
+    """Where the name of Mage's ends in which this part of a text stands; 0 where it stands in none."""
+    for joins in ("_-", "_-./:") if _names else ():
+        first, last = start, end
+        while first > max(0, start - _LONGEST_NAME) and (text[first - 1].isalnum() or text[first - 1] in joins):
+            first -= 1
+        while last < min(len(text), end + _LONGEST_NAME) and (text[last].isalnum() or text[last] in joins):
+            last += 1
+        word = text[first:last]
+        if (name := word.strip("./:")) in _names and start >= first + word.index(name):
+            return first + word.index(name) + len(name)
+    return 0
+
+
 def _mask_pair(found: re.Match[str]) -> str:
     value = found["value"]
+    # A child of a dynamic block, `load_tokens:0`, is a name and no pair.
+    if _name_around(found.string, found.start(), found.end("name")) >= found.start("value") + len(value.rstrip("./:")):
+        return found[0]
     if value.lower() in _NO_SECRETS or _CALL.match(found.string, found.start("value")):
         return found[0]
     opening = _QUOTES.match(value)
     quotes = opening["quotes"] if opening else ""
     return f"{found['name']}{found['sep']}{opening[0] if opening else ''}{MASK}{quotes}"
 
+
+_PLAIN_NAME = re.compile(r"[\w./:@+-]+")
 
 # In their order, each with letters of which it needs at least one: few texts hold any, and a pattern takes ten times as
 # long to find that out.

@@ -24,7 +24,7 @@ from mage_mcp.client.loops import worker_deaths
 from mage_mcp.client.records import BlockRunRecord
 from mage_mcp.client.tracebacks import read_traceback
 from mage_mcp.client.user_code import fits_source
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, quoted
 
 _ATTEMPT = re.compile(r"Exception thrown when attempting to run .*, attempt (?P<this>\d+) of \d+")
 _COPY = "BlockRun "
@@ -150,7 +150,8 @@ def _late_retry(evidence: Evidence, failure: Failure) -> Failure | None:
         if line.level == "EXCEPTION" and line.message.startswith(_COPY):
             before = failure_of(evidence, line.block, line)
             cause = Cause(error_type=before.error_type, message=before.message, file=before.file, line=before.line)
-            return failure.model_copy(update={"cause": cause}).noted(f"Before that, {line.block} failed. {_TOO_LATE}")
+            told = f"Before that, {quoted(line.block)} failed. {_TOO_LATE}"
+            return failure.model_copy(update={"cause": cause}).noted(told)
     return None
 
 
@@ -168,12 +169,12 @@ def _circumstances(evidence: Evidence) -> str:
         return "No block had started."
     if deaths := _deaths(evidence):
         return f"{deaths} That is the cause."
-    under_way = [b.block_uuid for b in run.block_runs if b.status == "cancelled" and b.started_at]
+    under_way = [quoted(b.block_uuid) for b in run.block_runs if b.status == "cancelled" and b.started_at]
     return f"Under way at that time: {', '.join(under_way[:MOST_LOGS])}." if under_way else ""
 
 
 def _deaths(evidence: Evidence) -> str:
-    told = [f"{loop.block} ({_times(loop.times)})" for loop in worker_deaths(evidence)[:MOST_LOGS]]
+    told = [f"{quoted(loop.block)} ({_times(loop.times)})" for loop in worker_deaths(evidence)[:MOST_LOGS]]
     return f"Before that its worker died without an error and was started again: {', '.join(told)}." if told else ""
 
 

@@ -3,14 +3,13 @@
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated
 
 from pydantic import Field
 
 from mage_mcp.client.error_texts import excerpt, numbered, quoted_sql_line, tidy
 from mage_mcp.client.evidence import Evidence
 from mage_mcp.client.log_lines import LogLine
-from mage_mcp.client.models import Answer, Code, Message, Untrusted
+from mage_mcp.client.models import Answer, Code, Message, Name, Names
 from mage_mcp.client.tracebacks import Frame as Step
 from mage_mcp.client.tracebacks import Part, Traceback, read_traceback
 from mage_mcp.client.user_code import project_path, user_frames
@@ -32,35 +31,33 @@ _STORING = ("store_variables", "add_variable")
 class Frame(Answer):
     """One step of the user's code on the way to the error."""
 
-    file: str = Field(default="", description="Path within the project.")
+    file: Name = Field(default="", description="Path within the project.")
     line: int = Field(description="Line in that file.")
-    function: str = Field(default="", description="Function that was running.")
+    function: Name = Field(default="", description="Function that was running.")
 
 
 class Cause(Answer):
     """The error behind the error."""
 
-    error_type: str = Field(description="Exception class.")
+    error_type: Name = Field(description="Exception class.")
     message: Message = Field(default="", description="Its text.")
-    file: str = Field(default="", description="Path within the project.")
+    file: Name = Field(default="", description="Path within the project.")
     line: int | None = Field(default=None, description="Line of the user's code.")
 
 
 class Failure(Answer):
     """One reason why a run failed. Without a block, the run as a whole did."""
 
-    block: str = Field(default="", description="Block that failed.")
-    error_type: str = Field(default="", description="Exception class; none for timeouts.")
+    block: Name = Field(default="", description="Block that failed.")
+    error_type: Name = Field(default="", description="Exception class; none for timeouts.")
     message: Message = Field(default="", description="What the error says.")
-    file: str = Field(default="", description="Path within the project.")
+    file: Name = Field(default="", description="Path within the project.")
     line: int | None = Field(default=None, description="Line of the user's code that raised it.")
-    function: str = Field(default="", description="Function that was running.")
+    function: Name = Field(default="", description="Function that was running.")
     code: Code = Field(default="", description="That line (marked >) and those around it.")
     frames: list[Frame] = Field(default=[], description="Steps of the user's code, the last one raised.")
     cause: Cause | None = Field(default=None, description="The error behind this one.")
-    failed_tests: Annotated[list[str], Untrusted()] = Field(
-        default=[], description="The block's @test functions that failed."
-    )
+    failed_tests: Names = Field(default=[], description="The block's @test functions that failed.")
     note: str = Field(default="", description="How sure this is, or why there is no line.")
 
     def noted(self, note: str) -> "Failure":

@@ -17,9 +17,9 @@ from mage_mcp.client.evidence import FINISHED, Evidence, not_run
 from mage_mcp.client.failures import Failure, failure_of
 from mage_mcp.client.log_lines import LogLine
 from mage_mcp.client.loops import Loop, streaming_restarts, worker_deaths
-from mage_mcp.client.models import Answer, Message, UtcTime
+from mage_mcp.client.models import Answer, Message, Name, Names, UtcTime
 from mage_mcp.client.records import BlockRunRecord
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, quoted
 
 Kind = Literal[
     "worker_dies", "streaming_restarts", "condition_false", "condition_broken", "callback_failed", "retry_passed"
@@ -40,12 +40,12 @@ class Finding(Answer):
 
     kind: Kind
     text: str = Field(description="What happened.")
-    block: str = Field(default="", description="Block concerned.")
+    block: Name = Field(default="", description="Block concerned.")
     times: int | None = Field(default=None, description="How often, as far as the log was read.")
     since: UtcTime | None = None
     last_line: Message = Field(default="", description="Last line the block logged before it was gone.")
     failure: Failure | None = Field(default=None, description="The error behind it.")
-    never_ran: list[str] = Field(default=[], description="Blocks that did not run because of it.")
+    never_ran: Names = Field(default=[], description="Blocks that did not run because of it.")
     next_step: str = Field(default="", description="What to do.")
 
 
@@ -124,29 +124,31 @@ def _conditions(evidence: Evidence) -> list[Finding]:
 
 
 def _condition(evidence: Evidence, block_run: BlockRunRecord) -> Finding:
-    uuid = block_run.block_uuid
+    uuid = quoted(block_run.block_uuid)
     for line in reversed(evidence.log(block_run)):
         if line.level == "EXCEPTION" and (broken := _CONDITION_BROKEN.match(line.message)):
             condition = broken["condition"]
+            which = f"The condition {quoted(condition)}"
             return Finding(
                 kind="condition_broken",
-                text=f"The condition {condition} raised an error, which Mage counts as false: {uuid} did not run.",
-                block=uuid,
+                text=f"{which} raised an error, which Mage counts as false: {uuid} did not run.",
+                block=block_run.block_uuid,
                 failure=failure_of(evidence, condition, line, block_run.started_at),
                 next_step="Correct the condition, then retry the run from this block.",
             )
         if false := _CONDITION_FALSE.match(line.message):
-            text = f"The condition {false['condition']} was false: {uuid} did not run."
-            return Finding(kind="condition_false", text=text, block=uuid)
+            text = f"The condition {quoted(false['condition'])} was false: {uuid} did not run."
+            return Finding(kind="condition_false", text=text, block=block_run.block_uuid)
     text = f"A condition was false or raised an error: {uuid} did not run. Its log tells which."
-    return Finding(kind="condition_false", text=text, block=uuid)
+    return Finding(kind="condition_false", text=text, block=block_run.block_uuid)
 
 
 def _callbacks(evidence: Evidence, block_run: BlockRunRecord, log: Sequence[LogLine]) -> list[Finding]:
     return [
         Finding(
             kind="callback_failed",
-            text=f"The {found['event']} callback {found['callback']} failed; Mage does not count that as a failure.",
+            text=f"The {found['event']} callback {quoted(found['callback'])} failed; "
+            "Mage does not count that as a failure.",
             block=block_run.block_uuid,
             failure=failure_of(evidence, found["callback"], line, block_run.started_at),
         )

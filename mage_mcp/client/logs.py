@@ -7,7 +7,7 @@ from pydantic import Field
 from mage_mcp.client.evidence import base_uuid
 from mage_mcp.client.log_files import read_log_files
 from mage_mcp.client.log_lines import LogLine, is_heartbeat, merge, render
-from mage_mcp.client.models import Answer, LogText, UtcTime
+from mage_mcp.client.models import Answer, LogText, Name, UtcTime
 from mage_mcp.client.near import did_you_mean
 from mage_mcp.client.paths import block_uuid
 from mage_mcp.client.records import UNFINISHED, RunRecord
@@ -31,7 +31,7 @@ _MOST_BYTES = 26_000
 
 class LogPage(Answer):
     run: int
-    pipeline: str
+    pipeline: Name
     status: str
     log: LogText = Field(default="", description="Oldest first, the end complete; times are UTC.")
     first_at: UtcTime | None = None

@@ -1,10 +1,10 @@
 """The base of every answer: lean, and honest about which texts are somebody else's."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
@@ -12,30 +12,38 @@ DEFAULT_LIMIT = 20
 ROOM_BY_DEFAULT, ROOM = 5_600, 31_000
 """Bytes for the rows of an answer: with what stands around them 1,500 tokens, or 8,000 where more was asked for."""
 
+Text = Callable[[str], str]
+
 
 class Answer(BaseModel):
     """A model that is shown. Optional fields that say nothing (their default, or empty) are left out by `lean()`."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
-    def lean(self) -> dict[str, Any]:
-        """The answer as JSON values, without nulls and without optional fields that say nothing."""
+    def lean(self, text: Text | None = None) -> dict[str, Any]:
+        """The answer as JSON values, without nulls and without optional fields that say nothing.
+
+        `text` is done to every text, and to the keys of what is no answer: not to the names of fields, to times, and to
+        words of a fixed choice, which are nobody's secret whatever they look like.
+        """
         out: dict[str, Any] = {}
         for name, field in type(self).model_fields.items():
             value = getattr(self, name)
             if not field.is_required() and value == field.default:
                 continue
-            out[name] = _lean(value)
+            out[name] = value if get_origin(field.annotation) is Literal else _lean(value, text)
         return out
 
 
-def _lean(value: Any) -> Any:
+def _lean(value: Any, text: Text | None = None) -> Any:
+    if isinstance(value, str):
+        return text(value) if text else value
     if isinstance(value, Answer):
-        return value.lean()
+        return value.lean(text)
     if isinstance(value, list | tuple):
-        return [_lean(item) for item in value]
+        return [_lean(item, text) for item in value]
     if isinstance(value, dict):
-        return {key: _lean(item) for key, item in value.items()}
+        return {text(str(key)) if text else key: _lean(item, text) for key, item in value.items()}
     if isinstance(value, datetime):
         return iso(value)
     return value
@@ -59,6 +67,9 @@ class Untrusted:
 UtcTime = Annotated[datetime, PlainSerializer(iso, return_type=str)]
 Message = Annotated[str, Untrusted()]
 """A short text written by Mage's users or their code."""
+Name = Message
+"""What they called something: exact, so that the next call can use it, and no less their text."""
+Names = Annotated[list[str], Untrusted()]
 Code = Annotated[str, Untrusted(block="python")]
 LogText = Annotated[str, Untrusted(block="log")]
 

@@ -7,7 +7,7 @@ from mage_mcp.client.paths import api
 from mage_mcp.client.replies import rows
 from mage_mcp.client.transport import Transport
 from mage_mcp.errors import MageNotFound
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, quoted, remember_name
 
 _SHOWN = 5
 
@@ -23,12 +23,15 @@ def did_you_mean(word: str, known: Iterable[str], *, where: str) -> str:
     if near:
         return f"Did you mean {' or '.join(repr(one_line(name, 80)) for name in near)}?"
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return f"There are: {', '.join(one_line(name, 80) for name in names[:_SHOWN])}{more}."
+    return f"There are: {', '.join(quoted(name) for name in names[:_SHOWN])}{more}."
 
 
 async def pipeline_uuids(transport: Transport) -> set[str]:
     """Every pipeline of the cluster: one request, made only to name the nearest."""
-    return {str(row.get("uuid")) for row in rows(await transport.read(api("pipelines")), "pipelines")}
+    uuids = {str(row.get("uuid")) for row in rows(await transport.read(api("pipelines")), "pipelines")}
+    for uuid in uuids:
+        remember_name(uuid)
+    return uuids
 
 
 async def unknown_pipeline(transport: Transport, uuid: str) -> MageNotFound:

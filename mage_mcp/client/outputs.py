@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from mage_mcp.client.evidence import base_uuid
-from mage_mcp.client.models import ROOM, ROOM_BY_DEFAULT, Answer, Untrusted, how_many_fit
+from mage_mcp.client.models import ROOM, ROOM_BY_DEFAULT, Answer, Name, Untrusted, how_many_fit
 from mage_mcp.client.near import did_you_mean
 from mage_mcp.client.paths import api, block_uuid
 from mage_mcp.client.records import BlockRunRecord, RunRecord
@@ -15,7 +15,7 @@ from mage_mcp.client.replies import root
 from mage_mcp.client.runs import Runs
 from mage_mcp.client.transport import Transport
 from mage_mcp.errors import MageInvalid, MageNotFound
-from mage_mcp.text import MASK, is_secret_name, one_line, shorten
+from mage_mcp.text import MASK, is_secret_name, one_line, quoted, shorten, show
 
 _DEFAULT_ROWS = 10
 _LONGEST_CELL = 100
@@ -31,7 +31,7 @@ class Column(Answer):
 
 
 class Output(Answer):
-    variable: str = ""
+    variable: Name = ""
     columns: Annotated[list[Column], Untrusted()] = []
     rows: Annotated[list[list[Any]], Untrusted()] = Field(default=[], description="Cells in the order of columns.")
     total_rows: int | None = None
@@ -41,8 +41,8 @@ class Output(Answer):
 
 class BlockOutput(Answer):
     run: int
-    pipeline: str
-    block: str
+    pipeline: Name
+    block: Name
     status: str = Field(description="Of the block in this run.")
     outputs: list[Output] = []
     note: str = ""
@@ -85,10 +85,10 @@ def _block_run(record: RunRecord, block: str) -> BlockRunRecord:
         return exact[0]
     children = [b for b in record.block_runs if base_uuid(b.block_uuid) == block]
     if children:
-        names = ", ".join(b.block_uuid for b in children[:10])
-        raise MageInvalid(f"{block!r} is a dynamic block.", next_step=f"Name one of its children: {names}.")
+        names = ", ".join(quoted(b.block_uuid) for b in children[:10])
+        raise MageInvalid(f"{quoted(block)} is a dynamic block.", next_step=f"Name one of its children: {names}.")
     raise MageNotFound(
-        f"Run {record.id} of {record.pipeline_uuid} has no block {one_line(block, 80)!r}.",
+        f"Run {record.id} of {quoted(record.pipeline_uuid)} has no block {one_line(block, 80)!r}.",
         next_step=did_you_mean(block, (b.block_uuid for b in record.block_runs), where=f"in run {record.id}"),
     )
 
@@ -98,7 +98,7 @@ def _output(row: dict[str, Any], *, rows: int) -> Output:
     sample = row.get("sample_data")
     if not isinstance(sample, dict) or not isinstance(sample.get("rows"), list):
         text = row.get("text_data")
-        return Output(variable=variable, text="" if text is None else shorten(_as_text(text), _LONGEST_TEXT))
+        return Output(variable=variable, text="" if text is None else _start(_as_text(text), _LONGEST_TEXT))
     names = [str(name) for name in sample.get("columns") or []][:_MOST_COLUMNS]
     secret = {i for i, name in enumerate(names) if is_secret_name(name)}
     cells = [list(line)[:_MOST_COLUMNS] for line in sample["rows"] if isinstance(line, list)]
@@ -164,7 +164,12 @@ def _cell(value: Any, *, secret: bool) -> Any:
         return str(value)  # JSON has no word for it
     if value is None or isinstance(value, bool | int | float):
         return value
-    return shorten(_as_text(value), _LONGEST_CELL)
+    return _start(_as_text(value), _LONGEST_CELL)
+
+
+def _start(text: str, limit: int) -> str:
+    """Its beginning; masked before it is cut, since of half a secret nobody could tell what it is."""
+    return text if len(text) <= limit else shorten(show(text[: 4 * limit]), limit)
 
 
 def _as_text(value: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from mage_mcp.client.models import Answer, Message, Page, Untrusted, UtcTime
+from mage_mcp.client.models import Answer, Message, Name, Names, Page, Untrusted, UtcTime
 from mage_mcp.client.near import did_you_mean, pipeline_uuids, unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.records import BlockRecord, PipelineRecord, RunRecord, TriggerRecord
@@ -16,7 +16,7 @@ from mage_mcp.client.run_rows import RunRow, run_row
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.client.triggers import TriggerRow, Triggers, without_ours
 from mage_mcp.errors import MageNotFound
-from mage_mcp.text import MASK, is_secret_name, one_line, shorten
+from mage_mcp.text import MASK, is_secret_name, one_line, shorten, show
 
 PipelineType = Literal["python", "integration", "streaming", "pyspark", "databricks", "execution_framework"]
 PipelineStatus = Literal["active", "inactive", "no_triggers"]
@@ -29,10 +29,10 @@ _RECENT_RUNS = 3
 
 
 class PipelineRow(Answer):
-    pipeline: str = Field(description="Uuid, as every other tool wants it.")
+    pipeline: Name = Field(description="Uuid, as every other tool wants it.")
     type: str = ""
     description: Message = ""
-    tags: list[str] = []
+    tags: Names = []
     blocks: int = Field(description="Number of blocks.")
     triggers: int = Field(description="Number of triggers.")
     active_triggers: int = 0
@@ -43,17 +43,17 @@ class PipelinePage(Page):
 
 
 class BlockRow(Answer):
-    block: str
+    block: Name
     type: str = ""
     language: str = Field(default="", description="Left out where it is python.")
-    upstream: list[str] = []
+    upstream: Names = []
 
 
 class PipelineDetail(Answer):
-    pipeline: str
+    pipeline: Name
     type: str = ""
     description: Message = ""
-    tags: list[str] = []
+    tags: Names = []
     blocks: list[BlockRow] = Field(default=[], description="In the order in which they can run.")
     conditionals: list[BlockRow] = Field(default=[], description="`upstream` is the block it guards.")
     callbacks: list[BlockRow] = []
@@ -243,7 +243,9 @@ def shown_variables(variables: dict[str, Any], *, most: int) -> dict[str, Any]:
 
 
 def _masked(value: Any) -> Any:
-    """The value without what stands under secret names anywhere in it."""
+    """The value without what stands under secret names anywhere in it; masked before it is cut."""
+    if isinstance(value, str):
+        return show(value)
     if isinstance(value, dict):
         return {name: MASK if is_secret_name(name) else _masked(inner) for name, inner in value.items()}
     return [_masked(inner) for inner in value] if isinstance(value, list) else value

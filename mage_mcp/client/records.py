@@ -5,11 +5,13 @@ Mage's five forms they come in. Only the client reads these; what leaves it are 
 """
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from mage_mcp.client.secrets import remember_variables
 from mage_mcp.errors import MageReplyInvalid
+from mage_mcp.text import remember_name, remember_token
 
 RUN_STATUSES = ("initial", "running", "completed", "failed", "cancelled")
 BLOCK_RUN_STATUSES = (
@@ -43,6 +45,9 @@ def parse_time(value: Any) -> datetime | None:
         return None
 
 
+_TOKENS = ("token", "pipeline_schedule_token")
+_VARIABLES = ("variables", "event_variables")
+
 Time = Annotated[datetime | None, BeforeValidator(parse_time)]
 
 
@@ -50,6 +55,8 @@ class Record(BaseModel):
     """A row of Mage's. A null where a default exists counts as missing."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
+    names: ClassVar[tuple[str, ...]] = ()
+    """Its fields that hold a name for the next call."""
 
     @classmethod
     def model_validate(cls, obj: Any, **kwargs: Any) -> Self:
@@ -70,11 +77,24 @@ class Record(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _null_is_missing(cls, data: Any) -> Any:
-        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+        """And what is a secret in it, or must not be taken for one, is remembered."""
+        if not isinstance(data, dict):
+            return data
+        for key in cls.names:
+            if isinstance(name := data.get(key), str):
+                remember_name(name)
+        for key in _TOKENS:
+            if isinstance(token := data.get(key), str):
+                remember_token(token)
+        for key in _VARIABLES:
+            remember_variables(data.get(key))
+        return {k: v for k, v in data.items() if v is not None}
 
 
 class BlockRecord(Record):
     """A block as a pipeline defines it."""
+
+    names = ("uuid",)
 
     uuid: str
     name: str = ""
@@ -88,7 +108,9 @@ class BlockRecord(Record):
 
 
 class TriggerRecord(Record):
-    """A pipeline schedule. Its token is never read."""
+    """A pipeline schedule. Its token is only read to be masked."""
+
+    names = ("pipeline_uuid",)
 
     id: int
     name: str = ""
@@ -98,6 +120,7 @@ class TriggerRecord(Record):
     status: str = ""
     description: str = ""
     start_time: Time = None
+    last_enabled_at: Time = None
     next_pipeline_run_date: Time = None
     last_pipeline_run_status: str = ""
     pipeline_runs_count: int | None = None
@@ -110,6 +133,7 @@ class TriggerRecord(Record):
 class PipelineRecord(Record):
     """A pipeline. `variables` and block contents only in its detail; `schedules` only when asked for."""
 
+    names = ("uuid",)
     uuid: str
     name: str = ""
     type: str = ""
@@ -121,6 +145,7 @@ class PipelineRecord(Record):
     variables: dict[str, Any] = {}
     schedules: list[TriggerRecord] = []
     settings: dict[str, Any] = {}
+    concurrency_config: dict[str, Any] = {}
     created_at: Time = None
     updated_at: Time = None
 
@@ -146,6 +171,7 @@ class RunMetrics(Record):
 class BlockRunRecord(Record):
     """One block within one run. Its uuid may hold `/` (nested) and `:` (dynamic child)."""
 
+    names = ("block_uuid",)
     id: int
     block_uuid: str
     status: str = ""
@@ -158,6 +184,7 @@ class BlockRunRecord(Record):
 class RunRecord(Record):
     """A pipeline run. The trigger's name and type come only in lists."""
 
+    names = ("pipeline_uuid",)
     id: int
     pipeline_uuid: str = ""
     status: str = ""

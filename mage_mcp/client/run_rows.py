@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import Field
 
 from mage_mcp.client.error_texts import short_error
-from mage_mcp.client.models import Answer, Message, UtcTime
+from mage_mcp.client.models import Answer, Message, Name, UtcTime
 from mage_mcp.client.records import UNFINISHED, BlockRunRecord, RunRecord
 from mage_mcp.errors import MageInvalid
 from mage_mcp.text import one_line
@@ -20,12 +20,12 @@ _NO_BLOCK_FAILED = "no block failed; get_run says why"
 
 class RunRow(Answer):
     run: int = Field(description="Id.")
-    pipeline: str = ""
+    pipeline: Name = ""
     status: str
-    trigger: str = ""
+    trigger: Name = ""
     started_at: UtcTime | None = None
     duration_s: float | None = None
-    failed_block: str = ""
+    failed_block: Name = ""
     error: Message = ""
 
 
@@ -45,6 +45,18 @@ def run_row(record: RunRecord, *, pipeline: bool = True) -> RunRow:
         failed_block=failing[0].block_uuid if record.status == "failed" and failing else "",
         error=error,
     )
+
+
+def _how_it_stopped(record: RunRecord) -> str:
+    """Of a run without a failed block, as far as its row tells."""
+    if not record.block_runs:
+        return "failed before any block"
+    stopped = [
+        block.block_uuid
+        for block in record.block_runs
+        if block.status == "cancelled" and block.started_at and block.metrics.error is None
+    ]
+    return f"no block failed, ended during {one_line(stopped[0], _NAME)}" if stopped else "no block failed"
 
 
 def failed_blocks(record: RunRecord) -> list[BlockRunRecord]:

@@ -5,14 +5,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from mage_mcp.client.models import Answer, Page, UtcTime
+from mage_mcp.client.models import Answer, Name, Names, Page, UtcTime
 from mage_mcp.client.near import did_you_mean, unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.records import TriggerRecord
 from mage_mcp.client.replies import count, root
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.errors import MageInvalid, MageNotFound
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, quoted
 
 OURS = "mage-mcp"
 """Name of the one trigger a pipeline gets for `trigger_pipeline`. Its type `event` can be started by no token."""
@@ -28,15 +28,15 @@ _TOO_MANY_DIGITS = 19
 
 class TriggerRow(Answer):
     trigger: int = Field(description="Id.")
-    name: str = ""
-    pipeline: str = ""
+    name: Name = ""
+    pipeline: Name = ""
     type: str = ""
-    interval: str = Field(default="", description="@daily and the like, or a cron line, UTC.")
+    interval: Name = Field(default="", description="@daily and the like, or a cron line, UTC.")
     status: str = Field(default="", description="active or inactive.")
     next_run_at: UtcTime | None = None
     last_run_status: str = ""
     running: int = Field(default=0, description="Runs in progress.")
-    tags: list[str] = []
+    tags: Names = []
     note: str = ""
 
     @classmethod
@@ -146,7 +146,8 @@ class Triggers:
             record = await self.record(int(trigger))
             if pipeline and record.pipeline_uuid != pipeline:
                 raise MageInvalid(
-                    f"Trigger {trigger} belongs to pipeline {record.pipeline_uuid!r}, not to {pipeline!r}.",
+                    f"Trigger {trigger} belongs to pipeline {one_line(record.pipeline_uuid, 80)!r}, "
+                    f"not to {pipeline!r}.",
                     next_step=f"list_triggers(pipeline={pipeline!r}) shows its own.",
                 )
             return record
@@ -156,8 +157,10 @@ class Triggers:
             raise await unknown_pipeline(self._transport, pipeline) from None
         named = [record for record in records if record.name == trigger]
         if len(named) > 1:
-            ids = ", ".join(f"{record.id} ({record.pipeline_uuid})" for record in named[:10])
-            raise MageInvalid(f"{len(named)} triggers are named {trigger!r}.", next_step=f"Name one by its id: {ids}.")
+            ids = ", ".join(f"{record.id} ({quoted(record.pipeline_uuid)})" for record in named[:10])
+            raise MageInvalid(
+                f"{len(named)} triggers are named {one_line(trigger, 60)!r}.", next_step=f"Name one by its id: {ids}."
+            )
         if named:
             return named[0]
         where = f"of pipeline {pipeline!r}" if pipeline else f"on {self._transport.cluster.label}"

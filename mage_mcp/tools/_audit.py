@@ -12,8 +12,9 @@ from typing import Any
 from mage_mcp.client.models import iso
 from mage_mcp.text import MASK, is_secret_name, shorten, show
 
-NEVER_SHOWN = frozenset({"set"})
-"""Arguments whose values may be secrets under whatever name."""
+NEVER_SHOWN = frozenset({"set", "extraEnvs"})
+"""Arguments, and parts of them, whose values may be secrets under whatever name."""
+_ONLY_NAMES = frozenset({"unset", "set_from"})
 _LONGEST_VALUE = 200
 
 
@@ -27,12 +28,12 @@ class Audit:
     def begin(self, tool: str, *, cluster: str, arguments: dict[str, Any]) -> str:
         """Write the line before; returns the id that the line after bears too."""
         call = secrets.token_hex(4)
-        shown = {name: _masked(name, value) for name, value in arguments.items()}
-        self._write({"phase": "before", "call": call, "tool": tool, "cluster": cluster, "arguments": shown})
+        shown = masked_arguments(arguments)
+        self._write({"phase": "before", "call": call, "tool": tool, "cluster": show(cluster), "arguments": shown})
         return call
 
     def end(self, call: str, tool: str, *, cluster: str, outcome: str) -> None:
-        self._write({"phase": "after", "call": call, "tool": tool, "cluster": cluster, "outcome": show(outcome)})
+        self._write({"phase": "after", "call": call, "tool": tool, "cluster": show(cluster), "outcome": show(outcome)})
 
     def refused(self, tool: str, *, cluster: str, arguments: dict[str, Any], why: object) -> None:
         """Both lines of a call that was refused before it could do anything."""
@@ -49,12 +50,26 @@ class Audit:
             file.write(text)
 
 
+def masked_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call as they may be shown and kept."""
+    return {show(str(name)): _masked(name, value) for name, value in arguments.items()}
+
+
 def _masked(name: str, value: Any) -> Any:
     """Values that are set keep their names only; others lose what looks secret."""
     if name in NEVER_SHOWN or is_secret_name(name):
-        return dict.fromkeys(value, MASK) if isinstance(value, dict) else MASK
+        return {_name(key): MASK for key in value} if isinstance(value, dict) else MASK
+    if name in _ONLY_NAMES:
+        if isinstance(value, dict):
+            return {_name(key): _name(item) for key, item in value.items()}
+        return [_name(item) for item in value] if isinstance(value, list) else MASK
     if isinstance(value, dict):
-        return {key: _masked(str(key), item) for key, item in value.items()}
+        return {show(str(key)): _masked(str(key), item) for key, item in value.items()}
     if isinstance(value, list):
         return [_masked(name, item) for item in value]
     return shorten(show(value), _LONGEST_VALUE) if isinstance(value, str) else value
+
+
+def _name(given: Any) -> str:
+    """The name in what should be one, and may be `NAME=value`."""
+    return shorten(show(str(given).partition("=")[0]), _LONGEST_VALUE)

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from mage_mcp.client import Mage as MageClient
 from mage_mcp.settings import Settings
+from mage_mcp.text import one_line
 from mage_mcp.tools._audit import Audit
 from mage_mcp.tools._seal import Seal
 
@@ -38,7 +39,10 @@ async def _mage(cluster: str, ctx: Context[App]) -> MageClient:
 
 
 async def _progress(ctx: Context[App]) -> Report:
-    return ctx.report_progress
+    async def report(done: float, most: float, sentence: str) -> None:
+        await ctx.report_progress(done, most, one_line(sentence))
+
+    return report
 
 
 async def _mages(ctx: Context[App]) -> list[MageClient]:

@@ -9,6 +9,7 @@ from mage_mcp.client.outputs import BlockOutput
 from mage_mcp.client.runs.changing import Cancelled, Retried
 from mage_mcp.client.runs.reading import GroupBy, RunPage, RunStatus
 from mage_mcp.client.runs.reporting import RunReport
+from mage_mcp.text import quoted
 from mage_mcp.tools._args import IdAsText, InPipeline, Limit, Offset, RunRef, TriggerRef, WaitS
 from mage_mcp.tools._confirm import Plan
 from mage_mcp.tools._deps import Mage, Progress
@@ -99,8 +100,8 @@ async def get_block_output(
 async def _plan_retry(mage: Mage, run: RunId, from_block: FromBlock) -> Plan:
     planned = await mage.runs.plan_retry(run, from_block=from_block)
     return Plan(
-        question=f"Retry run {run} of {planned.pipeline}? Exporters that completed would write their data again:",
-        acts=tuple(sorted(planned.wrote_before)),
+        question=f"Retry run {run} of {quoted(planned.pipeline)}? Exporters that completed would write again:",
+        acts=tuple(sorted(map(quoted, planned.wrote_before))),
     )
 
 
@@ -117,7 +118,7 @@ async def _plan_cancel(mage: Mage, runs: RunIds) -> Plan:
     records = await mage.runs.to_cancel(runs)
     return Plan(
         question=f"Cancel {len(records)} run{'s' if len(records) != 1 else ''}? Their work in progress is lost:",
-        acts=tuple(f"run {record.id} of {record.pipeline_uuid}" for record in records),
+        acts=tuple(f"run {record.id} of {quoted(record.pipeline_uuid)}" for record in records),
     )
 
 

@@ -8,7 +8,7 @@ import anyio
 from mage_mcp.client.clusters.cloud import CloudState
 from mage_mcp.client.clusters.config_patch import check_patch, diff_lines, merged, paths
 from mage_mcp.client.clusters.env_vars import EnvDiff, apply, check_request
-from mage_mcp.client.clusters.masking import ENVS, remember_secrets, remember_value
+from mage_mcp.client.clusters.masking import ENVS, remember_secrets
 from mage_mcp.client.clusters.models import ConfigChange, EnvVarsChange, Planned
 from mage_mcp.client.clusters.power import ClusterPower
 from mage_mcp.client.clusters.same import same_json
@@ -22,6 +22,7 @@ from mage_mcp.client.clusters.saving import (
     not_kept_of,
 )
 from mage_mcp.client.clusters.waiting import Report, is_ready
+from mage_mcp.client.secrets import remember_value
 from mage_mcp.errors import MageError, MageWriteUncertain
 
 T = TypeVar("T")

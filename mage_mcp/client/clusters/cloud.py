@@ -27,7 +27,7 @@ from mage_mcp.errors import (
     MageUnreachable,
 )
 from mage_mcp.settings import Cluster
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, quoted
 
 if TYPE_CHECKING:
     import httpx
@@ -64,7 +64,7 @@ class CloudState:
     @property
     def title(self) -> str:
         """The Cloud's own name and id, so that a person sees which cluster is really meant."""
-        return f"{self.name} ({self.id})" if self.name else self.id
+        return f"{quoted(self.name)} ({self.id})" if self.name else self.id
 
     @property
     def replicas(self) -> int | None:

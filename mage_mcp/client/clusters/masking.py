@@ -1,16 +1,12 @@
 """Which texts of a cluster's config are secrets: remembered, so that they are masked wherever they turn up again."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
-from mage_mcp.text import MASK, is_secret_name, remember_secret, show
+from mage_mcp.client.secrets import remember_named, remember_value
+from mage_mcp.text import MASK, is_secret_name, show
 
 ENVS = "extraEnvs"
 _REFERENCE = "valueFrom"
-_SHORTEST_SECRET = 4
-_SHORTEST_VALUE = 12
-_ORDINARY = frozenset({"azure_container_instance", "databricks", "gcp_cloud_run", "local_python", "spark_connect"})
-"""Long words that Mage's settings are made of; masking them would cut holes into other answers."""
 
 
 def remember_secrets(config: Any) -> None:
@@ -23,16 +19,7 @@ def remember_secrets(config: Any) -> None:
     for item in config.get(ENVS) or () if isinstance(config.get(ENVS), list) else ():
         if isinstance(item, dict) and isinstance(item.get("value"), str):
             remember_value(str(item.get("name", "")), item["value"])
-    _remember_named({key: value for key, value in config.items() if key != ENVS}, named=False)
-
-
-def remember_value(name: str, value: str) -> None:
-    """Remember one environment variable's value if it may be a secret."""
-    _remember_password(value)
-    if value in _ORDINARY:
-        return
-    if (is_secret_name(name) and len(value) >= _SHORTEST_SECRET) or len(value) >= _SHORTEST_VALUE or "://" in value:
-        remember_secret(value)
+    remember_named("", {key: value for key, value in config.items() if key != ENVS})
 
 
 def masked_config(config: Any) -> Any:
@@ -81,28 +68,3 @@ def _shown(value: Any) -> Any:
     if isinstance(value, list):
         return [_shown(item) for item in value]
     return show(value) if isinstance(value, str) else value
-
-
-def _remember_named(value: Any, *, named: bool) -> None:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            _remember_named(item, named=named or is_secret_name(key))
-    elif isinstance(value, list):
-        for item in value:
-            _remember_named(item, named=named)
-    elif isinstance(value, str):
-        _remember_password(value)
-        if named and len(value) >= _SHORTEST_SECRET and value not in _ORDINARY:
-            remember_secret(value)
-
-
-def _remember_password(value: str) -> None:
-    """The password inside a connection string is a secret wherever else it stands."""
-    if "://" not in value or "@" not in value:
-        return
-    try:
-        password = urlsplit(value).password
-    except ValueError:
-        return
-    if password:
-        remember_secret(password)

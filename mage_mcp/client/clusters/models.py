@@ -1,13 +1,12 @@
 """What `mage.clusters` answers."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from mage_mcp.client.models import Answer, Change, Message, Page, Untrusted
+from mage_mcp.client.models import Answer, Change, Message, Name, Names, Page
 
-Names = Annotated[list[str], Untrusted()]
 Kind = Literal["cloud", "self-hosted"]
 
 
@@ -23,9 +22,9 @@ class ClusterRow(Answer):
     cluster: str = Field(description="Name in the configuration.")
     kind: Kind
     answers: bool = Field(description="Whether its own API answers.")
-    status: str = Field(default="", description="As Mage Cloud tells it.")
+    status: Message = Field(default="", description="As Mage Cloud tells it.")
     cloud_name: Message = Field(default="", description="Its name in Mage Cloud.")
-    cloud_id: str = ""
+    cloud_id: Name = ""
     read_only: bool = False
     protected: bool = Field(default=False, description="A person is asked before any change.")
     note: str = Field(default="", description="Why it does not answer, or what is missing.")
@@ -37,8 +36,8 @@ class ClusterPage(Page):
 
 class ClusterDetail(ClusterRow):
     replicas: int | None = None
-    version: str = Field(default="", description="Of Mage.")
-    scheduler: str = Field(default="", description="running, or no run makes progress.")
+    version: Message = Field(default="", description="Of Mage.")
+    scheduler: Message = Field(default="", description="running, or no run makes progress.")
     runs_running: int | None = None
     runs_queued: int | None = None
     env_vars: Names = Field(default=[], description="Names only; values are never shown.")
@@ -47,9 +46,9 @@ class ClusterDetail(ClusterRow):
 
 class PowerChange(Change):
     cloud_name: Message = ""
-    cloud_id: str = ""
-    before: str = Field(default="", description="Status before.")
-    after: str = Field(default="", description="Status read back.")
+    cloud_id: Name = ""
+    before: Message = Field(default="", description="Status before.")
+    after: Message = Field(default="", description="Status read back.")
     replicas_before: int | None = None
     replicas: int | None = Field(default=None, description="Read back.")
     answers: bool | None = Field(default=None, description="After a start: whether the cluster's own API answers.")
@@ -57,20 +56,20 @@ class PowerChange(Change):
 
 class EnvVarsChange(Change):
     cloud_name: Message = ""
-    cloud_id: str = ""
+    cloud_id: Name = ""
     added: Names = []
     overwritten: Names = []
     removed: Names = []
     unchanged: Names = Field(default=[], description="Asked for, and so already.")
     others: Names = Field(default=[], description="Changed meanwhile by somebody else, or by Mage Cloud.")
     not_kept: Names = Field(default=[], description="Written, and not so when read back.")
-    after: str = Field(default="", description="Status read back.")
+    after: Message = Field(default="", description="Status read back.")
 
 
 class ConfigChange(Change):
     cloud_name: Message = ""
-    cloud_id: str = ""
+    cloud_id: Name = ""
     diff: Names = Field(default=[], description="path: before → after; secrets masked.")
     others: Names = Field(default=[], description="Changed meanwhile by somebody else, or by Mage Cloud.")
     not_kept: Names = Field(default=[], description="Written, and not so when read back.")
-    after: str = Field(default="", description="Status read back.")
+    after: Message = Field(default="", description="Status read back.")

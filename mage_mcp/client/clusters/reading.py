@@ -18,7 +18,7 @@ from mage_mcp.client.records import RunRecord, parse_time
 from mage_mcp.client.replies import count, rows
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.errors import MageError, MageNotFound, MageRefused, MageReplyInvalid, MageUnreachable, MageUnsupported
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, quoted
 
 ROW_WITHIN_S = 5.0
 _DETAIL_WITHIN_S = 20.0
@@ -264,7 +264,7 @@ class ClusterReader:
         if found is None:
             return ["interrupt whatever runs: its own API does not tell which, so runs could not be looked up"]
         latest = sorted((run.id, run.pipeline_uuid) for run in found)
-        acts = [f"interrupt run {run} of {one_line(pipeline, 80)}" for run, pipeline in latest]
+        acts = [f"interrupt run {run} of {quoted(pipeline)}" for run, pipeline in latest]
         return [*acts, f"interrupt {total - len(latest)} older runs"] if total > len(latest) else acts
 
 

@@ -9,7 +9,7 @@ from mage_mcp.client.clusters.config_patch import paths
 from mage_mcp.client.clusters.env_vars import EnvDiff, differing
 from mage_mcp.client.clusters.masking import ENVS
 from mage_mcp.client.clusters.models import ConfigChange, EnvVarsChange
-from mage_mcp.text import show
+from mage_mcp.text import quoted, show
 
 T = TypeVar("T")
 
@@ -29,9 +29,9 @@ class Saved(Generic[T]):
 
 def env_acts(diff: EnvDiff) -> list[str]:
     return [
-        *(f"add {name}" for name in sorted(diff.added)),
-        *(f"overwrite {name}" for name in sorted(diff.overwritten)),
-        *(f"remove {name}" for name in sorted(diff.removed)),
+        *(f"add {quoted(name)}" for name in sorted(diff.added)),
+        *(f"overwrite {quoted(name)}" for name in sorted(diff.overwritten)),
+        *(f"remove {quoted(name)}" for name in sorted(diff.removed)),
     ]
 
 

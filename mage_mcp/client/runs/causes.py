@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from mage_mcp.client.error_texts import cause_key, short_error
-from mage_mcp.client.models import Answer, Message, UtcTime
+from mage_mcp.client.models import Answer, Message, Name, Names, UtcTime
 from mage_mcp.client.records import RunRecord
 from mage_mcp.client.run_rows import failed_blocks
 
@@ -15,9 +15,9 @@ _MOST_PIPELINES = 5
 
 class Cause(Answer):
     count: int = Field(description="Failed runs that share it.")
-    block: str = Field(default="", description="Left out where no block failed: get_run on a run says why.")
+    block: Name = Field(default="", description="Left out where no block failed: get_run on a run says why.")
     error: Message = Field(default="", description="Of the latest of them.")
-    pipelines: list[str] = []
+    pipelines: Names = []
     latest_run: int
     first_at: UtcTime | None = None
     last_at: UtcTime | None = None

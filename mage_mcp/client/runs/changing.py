@@ -9,7 +9,7 @@ import anyio
 from pydantic import Field
 
 from mage_mcp.client.evidence import base_uuid
-from mage_mcp.client.models import Answer, Change
+from mage_mcp.client.models import Answer, Change, Name, Names
 from mage_mcp.client.near import did_you_mean
 from mage_mcp.client.paths import api, block_uuid
 from mage_mcp.client.pipelines import downstream_of
@@ -23,7 +23,7 @@ from mage_mcp.errors import (
     MageReplyInvalid,
     MageWriteUncertain,
 )
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, quoted
 
 _NEED_NO_RETRY = frozenset({"completed", "condition_failed"})
 _READ_BACK_S = 5.0
@@ -31,7 +31,7 @@ _READ_BACK_S = 5.0
 
 class RunChange(Answer):
     run: int
-    pipeline: str = ""
+    pipeline: Name = ""
     before: str = Field(description="Status before.")
     after: str = Field(description="Status read back from Mage; unknown where that failed.")
     note: str = ""
@@ -43,11 +43,11 @@ class Cancelled(Change):
 
 class Retried(Change):
     run: int | None = None
-    pipeline: str = ""
+    pipeline: Name = ""
     before: str = ""
     after: str = Field(default="", description="Status read back from Mage.")
-    blocks: list[str] = Field(default=[], description="Blocks that run again.")
-    wrote_before: list[str] = Field(default=[], description="Exporters among them that had completed: written twice.")
+    blocks: Names = Field(default=[], description="Blocks that run again.")
+    wrote_before: Names = Field(default=[], description="Exporters among them that had completed: written twice.")
 
 
 class RunChanger(RunReader):
@@ -126,7 +126,7 @@ class RunChanger(RunReader):
             )
         if not uuids:
             raise MageInvalid(
-                f"Run {run} of {record.pipeline_uuid} failed before any block, so there is nothing to retry.",
+                f"Run {run} of {quoted(record.pipeline_uuid)} failed before any block, so there is nothing to retry.",
                 next_step="get_run says why it failed; trigger_pipeline starts a new run.",
             )
         pipeline, limit = await asyncio.gather(self._pipelines.record(record.pipeline_uuid), self._time_limit(record))
@@ -208,9 +208,9 @@ def _change(record: RunRecord, *, after: str, note: str) -> RunChange:
 def _refuse_leaving_out(record: RunRecord, again: list[str], from_block: str) -> None:
     left_out = [b for b in record.block_runs if b.block_uuid not in again and b.status not in _NEED_NO_RETRY]
     if from_block and left_out:
-        names = ", ".join(f"{block.block_uuid} ({block.status})" for block in left_out[:5])
+        names = ", ".join(f"{quoted(block.block_uuid)} ({block.status})" for block in left_out[:5])
         raise MageInvalid(
-            f"From {one_line(from_block, 80)} on, run {record.id} would leave out what did not complete: {names}. Mage "
+            f"From {quoted(from_block)} on, run {record.id} would leave out what did not complete: {names}. Mage "
             "then fails the run at once or lets it hang.",
             next_step=f"retry_run(run={record.id}) runs all that did not complete; or start from an earlier block.",
         )

@@ -19,7 +19,7 @@ from mage_mcp.client.runs.causes import Cause, by_cause
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.client.triggers import Triggers
 from mage_mcp.errors import MageInvalid, MageNotFound
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, quoted
 
 RunStatus = Literal["initial", "running", "completed", "failed", "cancelled"]
 GroupBy = Literal["cause"]
@@ -227,7 +227,7 @@ class RunReader:
         triggers = await self._triggers.of_pipeline(pipeline)
         asleep = triggers and all(trigger.status == "inactive" for trigger in triggers)
         why = " Its triggers are all inactive." if asleep else "" if triggers else " It has no trigger."
-        return f"{pipeline} has no {what}{' in that time' if since else ''}.{why}"
+        return f"{quoted(pipeline)} has no {what}{' in that time' if since else ''}.{why}"
 
 
 def _place(parts: SplitResult) -> str:

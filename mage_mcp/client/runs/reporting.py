@@ -11,7 +11,7 @@ from pydantic import Field
 from mage_mcp.client.diagnosis import timed_out, why_cancelled
 from mage_mcp.client.failures import Failure
 from mage_mcp.client.findings import Diagnosis, Finding, examine
-from mage_mcp.client.models import Answer, Untrusted, UtcTime
+from mage_mcp.client.models import Answer, Name, Names, Untrusted, UtcTime
 from mage_mcp.client.pipelines import shown_variables
 from mage_mcp.client.records import UNFINISHED, RunRecord
 from mage_mcp.client.run_rows import duration_s, ended_at
@@ -19,7 +19,7 @@ from mage_mcp.client.runs.gathering import gather_evidence
 from mage_mcp.client.runs.history import History, history_of, usual_durations
 from mage_mcp.client.runs.reading import RunReader, RunStatus
 from mage_mcp.client.runs.waiting import what_it_waits_for
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, quoted
 
 Report = Callable[[float, float, str], Awaitable[None]]
 """Hears of every look at a run that is waited for: seconds waited, seconds at most, a sentence."""
@@ -32,23 +32,23 @@ _MAGES_OWN = frozenset({"execution_partition"})
 
 
 class BlockState(Answer):
-    block: str
+    block: Name
     status: str
     duration_s: float | None = None
 
 
 class RunReport(Answer):
     run: int
-    pipeline: str
+    pipeline: Name
     status: str
-    trigger: str = ""
+    trigger: Name = ""
     execution_date: UtcTime | None = Field(default=None, description="Where it differs from the start.")
     started_at: UtcTime | None = None
     ended_at: UtcTime | None = None
     duration_s: float | None = None
     variables: Annotated[dict[str, Any], Untrusted()] = Field(default={}, description="Given to this run.")
     failures: list[Failure] = Field(default=[], description="Why it failed; without block, the run as a whole did.")
-    never_ran: list[str] = Field(default=[], description="Blocks that did not run because of it.")
+    never_ran: Names = Field(default=[], description="Blocks that did not run because of it.")
     findings: list[Finding] = Field(default=[], description="What the status does not tell.")
     waits_for: str = Field(default="", description="Why a run that has not ended has not.")
     history: History | None = None
@@ -121,7 +121,7 @@ def _teller(progress: Report | None, wait_s: float) -> Callable[[RunRecord, floa
 def _in_one_line(record: RunRecord) -> str:
     """`run 12 running: 1 of 3 blocks done, add_tax running`."""
     done = sum(block.status == "completed" for block in record.block_runs)
-    active = [block.block_uuid for block in record.block_runs if block.status == "running"]
+    active = [quoted(block.block_uuid) for block in record.block_runs if block.status == "running"]
     blocks = f": {done} of {len(record.block_runs)} blocks done" if record.block_runs else ""
     return f"run {record.id} {record.status}{blocks}{', ' + ', '.join(active[:3]) + ' running' if active else ''}"
 
@@ -182,14 +182,14 @@ def _next_steps(record: RunRecord, diagnosis: Diagnosis, history: History) -> li
         steps.append(f"Nothing may be left to do: the later run {history.later_run} completed.")
     blocks = [failure.block for failure in diagnosis.failures if failure.block]
     if late is not None:
-        whose = f"the timeout of {late.block}" if late.block else "the trigger's timeout"
+        whose = f"the timeout of {quoted(late.block)}" if late.block else "the trigger's timeout"
         steps.append(
             f"Mend the cause or have {whose} raised, then trigger_pipeline(pipeline={record.pipeline_uuid!r}): Mage "
             "counts from the first start, so a retry of this run would be ended at once."
         )
     elif blocks:
         steps.append(
-            f"Mend the cause, then retry_run(run={record.id}): it runs {blocks[0]} and what did not run again."
+            f"Mend the cause, then retry_run(run={record.id}): it runs {quoted(blocks[0])} and what did not run again."
         )
     elif record.block_runs:
         steps.append(f"retry_run(run={record.id}) runs what did not complete again.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 
-from mage_mcp.client.models import Change
+from mage_mcp.client.models import Change, Name
 from mage_mcp.client.near import unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.pipelines import Pipelines
@@ -26,7 +26,7 @@ from mage_mcp.errors import (
     MageWriteUncertain,
     noting,
 )
-from mage_mcp.text import MASK, one_line
+from mage_mcp.text import MASK, one_line, quoted
 
 NONCE = "mage_mcp_request"
 """Key in a run's `event_variables`, which Mage keeps as sent and which override nothing: finds the run again."""
@@ -41,7 +41,7 @@ class StartedRun(RunReport, Change):
     """The run that was started, and how it is; without a run where nothing was."""
 
     run: int | None = None  # type: ignore[assignment]
-    pipeline: str = ""
+    pipeline: Name = ""
     status: str = ""
 
 
@@ -129,7 +129,7 @@ class RunStarter(RunReporter):
             except MageWriteUncertain:
                 pass  # the list tells
         raise MageFailed(
-            f"Mage took the trigger {OURS!r} for {pipeline} but does not list it; no run was started.",
+            f"Mage took the trigger {OURS!r} for {quoted(pipeline)} but does not list it; no run was started.",
             next_step="Look with list_triggers, or name a trigger of the pipeline.",
         )
 
@@ -184,8 +184,8 @@ def _perhaps_started(trigger: TriggerRecord, why: str) -> MageWriteUncertain:
 def _awake(trigger: TriggerRecord) -> TriggerRecord:
     if trigger.status != "active":
         raise MageInvalid(
-            f"Trigger {trigger.id} ({one_line(trigger.name, 60)}) of {trigger.pipeline_uuid} is inactive: a run of it "
-            "would wait for ever, and it is not switched on unasked. Nothing was started.",
+            f"Trigger {trigger.id} ({quoted(trigger.name, 60)}) of {quoted(trigger.pipeline_uuid)} is inactive: a run "
+            "of it would wait for ever, and it is not switched on unasked. Nothing was started.",
             next_step="Have a person activate it in Mage, or name another trigger (list_triggers shows them).",
         )
     return trigger

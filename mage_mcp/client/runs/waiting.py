@@ -12,6 +12,7 @@ from mage_mcp.client.transport import Transport
 from mage_mcp.client.triggers import Triggers
 
 _SLOW = 2.0
+from mage_mcp.text import quoted
 """Times the usual duration from which on a block is called slow."""
 _SETTLED_S = 60
 """Seconds after which a run or block that nobody picked up is worth a word."""
@@ -23,7 +24,7 @@ async def what_it_waits_for(
     """One or two sentences on an unfinished run."""
     scheduler, trigger = await asyncio.gather(_scheduler_status(transport), _trigger(triggers, run))
     if scheduler not in {"running", ""}:
-        return f"Mage's scheduler is {scheduler}: no run makes progress until a person starts it."
+        return f"Mage's scheduler is {quoted(scheduler, 40)}: no run makes progress until a person starts it."
     if run.status == "initial":
         return await _not_started(transport, run, trigger, now)
     return _under_way(run, usual, now)
@@ -53,8 +54,8 @@ def _under_way(run: RunRecord, usual: dict[str, float], now: datetime) -> str:
         return " ".join(_running_block(block, usual, now) for block in running[:3])
     if queued:
         return (
-            f"{queued[0].block_uuid} is queued. Mage's queue sometimes loses a block when its workers stop; if it "
-            "stays so for more than a minute, any other run frees it, or cancel and retry."
+            f"{quoted(queued[0].block_uuid)} is queued. Mage's queue sometimes loses a block when its workers stop; "
+            "if it stays so for more than a minute, any other run frees it, or cancel and retry."
         )
     if not run.block_runs:
         return "It runs as one process, without block runs (a streaming or integration pipeline)."
@@ -65,9 +66,10 @@ def _running_block(block: BlockRunRecord, usual: dict[str, float], now: datetime
     seconds = duration_s(block, now) or 0.0
     known = usual.get(block.block_uuid)
     if known is None:
-        return f"{block.block_uuid} has been running for {seconds:.0f} s; no completed run to compare with."
+        return f"{quoted(block.block_uuid)} has been running for {seconds:.0f} s; no completed run to compare with."
     word = "longer than usual" if seconds > max(_SLOW * known, known + 5) else "as usual"
-    return f"{block.block_uuid} has been running for {seconds:.0f} s, {word} ({known:.0f} s in the last completed run)."
+    usually = f"{word} ({known:.0f} s in the last completed run)"
+    return f"{quoted(block.block_uuid)} has been running for {seconds:.0f} s, {usually}."
 
 
 async def _scheduler_status(transport: Transport) -> str:
