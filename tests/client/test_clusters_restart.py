@@ -117,6 +117,37 @@ async def test_a_cloud_that_fails_in_between_is_asked_until_it_answers(cloud: Cl
     assert not list(state_folder.iterdir())
 
 
+class Gone(httpx.AsyncBaseTransport):
+    """A Cloud that is never heard of again once it has taken the stop."""
+
+    def __init__(self, cloud: CloudWorld) -> None:
+        self._wire = httpx.ASGITransport(create_cloud_app(cloud))
+        self._gone = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self._gone:
+            raise httpx.ConnectError("planted")
+        self._gone = request.method == "PUT"
+        return await self._wire.handle_async_request(request)
+
+
+async def test_a_process_that_ends_waits_for_a_cloud_that_is_gone_but_not_for_ever(
+    cloud: CloudWorld, caplog: pytest.LogCaptureFixture
+):
+    async with Mage(settings_of(), wire=Gone(cloud), clock=clock_of(cloud)) as mage:
+        answer = await mage.clusters.restart()
+        cloud.clock.advance(3600)
+        assert mage.busy
+        began = cloud.now
+        await mage.idle()
+        assert 900 < (cloud.now - began).total_seconds() < 2000
+    assert answer.after == "unknown"
+    assert "start_cluster starts it" in caplog.text
+    async with mage_in(cloud) as another:
+        assert "left half done" in await another.clusters.unfinished()
+        assert (await another.clusters.start()).replicas == 2
+
+
 async def test_a_start_that_is_refused_while_the_cluster_stops_is_sent_again(cloud: CloudWorld):
     cloud.switches = Switches(refuses_while_changing=True)
     cloud.delays = Delays(stop_s=2000)

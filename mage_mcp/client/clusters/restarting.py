@@ -20,8 +20,8 @@ T = TypeVar("T")
 
 _POLL_S = 3.0
 _SLOWEST_RETRY_S = 30.0
-_TRIES_WHEN_CLOSING = 30
-"""A quarter of an hour: a process that is told to end does not wait for ever for a Cloud that is gone."""
+_LONGEST_CLOSING_S = 900.0
+"""A process that is told to end does not wait for ever for a Cloud that is gone."""
 _STOP_TAKES_AT_MOST_S = 900.0
 _STOP_SHOWS_WITHIN_S = 60.0
 """The Cloud may answer with what was before, for a moment."""
@@ -43,6 +43,7 @@ class Restart:
         """The start was sent, or given up, or never needed."""
         self.error: MageError | None = None
         self.given_up = False
+        self._closing_since: float | None = None
 
     @property
     def replicas(self) -> int | None:
@@ -141,14 +142,23 @@ class Restart:
 
     async def _patiently(self, act: Callable[[], Awaitable[T]]) -> T | None:
         """Try until it succeeds, whatever hinders it; None where the process must end first."""
-        pause, tries_when_closing = 1.0, 0
-        while tries_when_closing < _TRIES_WHEN_CLOSING:
+        pause = 1.0
+        while True:
             try:
                 return await act()
             except MageError as error:
                 log.warning("A restart goes on; for now: %s", error)
-            tries_when_closing += self._background.closing
+            if self._is_late():
+                log.error("A restart is given up, and the cluster may be stopped: start_cluster starts it.")
+                return None
             await self._cloud.clock.sleep(pause)
             pause = min(2 * pause, _SLOWEST_RETRY_S)
-        log.error("A restart was left half done: the cluster may be stopped. start_cluster finishes it.")
-        return None
+
+    def _is_late(self) -> bool:
+        """Whether the process has been waiting for this long enough."""
+        if not self._background.closing:
+            return False
+        now = self._cloud.clock.now()
+        if self._closing_since is None:
+            self._closing_since = now
+        return now - self._closing_since > _LONGEST_CLOSING_S
