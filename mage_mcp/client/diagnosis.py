@@ -22,13 +22,18 @@ from mage_mcp.client.failures import Cause, Failure, explained, failure_of
 from mage_mcp.client.log_lines import LogLine
 from mage_mcp.client.loops import worker_deaths
 from mage_mcp.client.records import BlockRunRecord
-from mage_mcp.client.tracebacks import read_traceback
+from mage_mcp.client.tracebacks import Frame, read_traceback
 from mage_mcp.client.user_code import fits_source
 from mage_mcp.text import one_line, quoted
 
 _ATTEMPT = re.compile(r"Exception thrown when attempting to run .*, attempt (?P<this>\d+) of \d+")
 _COPY = "BlockRun "
 _EXECUTE = "Execute PipelineRun"
+_SET_UP = (
+    ("/streaming/sources/", "data_loader"),
+    ("/streaming/sinks/", "data_exporter"),
+    (":get_catalog", "data_loader"),
+)
 _TOO_LATE = "Nothing ran since: a retry goes on with the time of the first start."
 _SKIPPED = "... skipping this run"
 
@@ -60,8 +65,17 @@ def why_cancelled(evidence: Evidence) -> str:
     skipped = next((line for line in evidence.scheduler_log if line.message.endswith(_SKIPPED)), None)
     if skipped is not None:
         reason = one_line(skipped.message.removesuffix(_SKIPPED), LONGEST_SHORT)
-        return f"Mage cancelled it before it began, as its trigger's settings say: {reason}."
+        return f"Mage cancelled it before it began, by the settings of its trigger or pipeline: {reason!r}."
     return f"Somebody cancelled it, a person or a program; Mage does not record who. {_deaths(evidence)}".strip()
+
+
+def failure_of_run(evidence: Evidence, line: LogLine) -> Failure:
+    """What a record says that is of no block run, with the file it is about where that can be told."""
+    read = read_traceback(line.traceback, line.error)
+    frames = read.raised.frames if read else ()
+    failure = failure_of(evidence, _raising_block(evidence, frames), line)
+    file = failure.file or evidence.file(_configured_block(evidence, frames))
+    return failure.model_copy(update={"block": "", "file": file})
 
 
 def _of_block(evidence: Evidence, block_run: BlockRunRecord) -> Failure:
@@ -120,8 +134,7 @@ def _of_run(evidence: Evidence) -> list[Failure]:
             return []  # somebody cancelled it, which leaves no record
         why = "the scheduler's log does not say why the run did" if log else "the scheduler's log was not read"
         return [Failure(note=f"No block failed, and {why}.")]
-    block = _raising_block(evidence, reason)
-    failure = failure_of(evidence, block, reason).model_copy(update={"block": ""})
+    failure = failure_of_run(evidence, reason)
     if timed_out(failure):
         failure = failure.noted("The timeout of the run's trigger ended it.")
         late = _late_retry(evidence, failure)
@@ -155,11 +168,16 @@ def _late_retry(evidence: Evidence, failure: Failure) -> Failure | None:
     return None
 
 
-def _raising_block(evidence: Evidence, reason: LogLine) -> str:
+def _raising_block(evidence: Evidence, frames: Sequence[Frame]) -> str:
     """The block whose code raised, where its source tells: a streaming pipeline has no block runs."""
-    read = read_traceback(reason.traceback, reason.error)
-    frames = read.raised.frames if read else ()
     fitting = [uuid for uuid, block in evidence.blocks.items() if block.content and fits_source(frames, block.content)]
+    return fitting[0] if len(fitting) == 1 else ""
+
+
+def _configured_block(evidence: Evidence, frames: Sequence[Frame]) -> str:
+    """The source or sink that Mage was at work on, where the pipeline has just one of these."""
+    kind = next((kind for frame in frames for place, kind in _SET_UP if place in f"{frame.file}:{frame.function}"), "")
+    fitting = [uuid for uuid, block in evidence.blocks.items() if block.type == kind]
     return fitting[0] if len(fitting) == 1 else ""
 
 

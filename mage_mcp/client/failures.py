@@ -165,14 +165,15 @@ def _sql_line(evidence: Evidence, failure: Failure, read: Traceback) -> Failure 
 
 
 def _why_no_line(evidence: Evidence, uuid: str, read: Traceback) -> str:
+    missing = " That module is not installed where Mage runs." if read.raised.type == "ModuleNotFoundError" else ""
     block = evidence.block(uuid)
     if block is not None and block.language == "sql":
-        return "No Python of yours is involved: it came from the SQL block's database driver."
+        return f"No Python of yours is involved: it came from the SQL block's database driver.{missing}"
     if any(frame.function in _STORING for frame in read.raised.frames):
         return "The block's code had ended: Mage could not store what it returned."
     if any(frame.function == _CATALOG for frame in read.raised.frames):
         return "The integration source has no catalog: its streams have to be chosen in Mage first."
-    return "No line of your code is involved: it came from Mage or a library."
+    return f"No line of your code is involved: it came from Mage or a library.{missing}"
 
 
 def explained(

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from mage_mcp.client.diagnosis import diagnose
+from mage_mcp.client.diagnosis import diagnose, failure_of_run
 from mage_mcp.client.error_texts import LONGEST_SHORT
 from mage_mcp.client.evidence import FINISHED, Evidence, not_run
 from mage_mcp.client.failures import Failure, failure_of
@@ -80,7 +80,7 @@ def diagnose_running(evidence: Evidence) -> list[Finding]:
                 text="The streaming pipeline fails when it starts, and Mage starts it again at every scheduler loop.",
                 times=len(failed),
                 since=failed[0].at,
-                failure=failure_of(evidence, "", failed[-1]),
+                failure=failure_of_run(evidence, failed[-1]),
                 next_step=_CANCEL,
             )
         )
@@ -129,12 +129,13 @@ def _condition(evidence: Evidence, block_run: BlockRunRecord) -> Finding:
         if line.level == "EXCEPTION" and (broken := _CONDITION_BROKEN.match(line.message)):
             condition = broken["condition"]
             which = f"The condition {quoted(condition)}"
+            retry = f"retry_run(run={evidence.run.id}, from_block={block_run.block_uuid!r})"
             return Finding(
                 kind="condition_broken",
                 text=f"{which} raised an error, which Mage counts as false: {uuid} did not run.",
                 block=block_run.block_uuid,
                 failure=failure_of(evidence, condition, line, block_run.started_at),
-                next_step="Correct the condition, then retry the run from this block.",
+                next_step=f"Correct the condition, then {retry}.",
             )
         if false := _CONDITION_FALSE.match(line.message):
             text = f"The condition {quoted(false['condition'])} was false: {uuid} did not run."

@@ -14,8 +14,8 @@ from mage_mcp.text import one_line
 _AGE = re.compile(r"([0-9]{1,9})\s*(s|m|min|h|d|w)", re.IGNORECASE)
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _GOES_ON = frozenset({*UNFINISHED, "queued"})
+_NAME = 60
 _UNTOLD = "get_run says why"
-_NO_BLOCK_FAILED = "no block failed; get_run says why"
 
 
 class RunRow(Answer):
@@ -34,7 +34,7 @@ def run_row(record: RunRecord, *, pipeline: bool = True) -> RunRow:
     failing = failed_blocks(record)
     error = ""
     if record.status == "failed":
-        error = (str(short_error(failing[0])) or _UNTOLD) if failing else _NO_BLOCK_FAILED
+        error = (str(short_error(failing[0])) or _UNTOLD) if failing else f"{_how_it_stopped(record)}; {_UNTOLD}"
     return RunRow(
         run=record.id,
         pipeline=record.pipeline_uuid if pipeline else "",

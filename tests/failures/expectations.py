@@ -89,10 +89,12 @@ def says(failure: Failure, reason: Reason, kind: Kind) -> None:
             (marked,) = [text for text in failure.code.split("\n") if text.startswith(">")]
             assert marked.startswith(f"> {line:>3} | ")
             assert marked.endswith("# HERE")
-    elif failure.file != SQL:
-        assert failure.line is None
-        assert failure.code == ""
+    else:
+        assert failure.file == reason.file
         assert failure.note
+        if failure.file != SQL:
+            assert failure.line is None
+            assert failure.code == ""
     assert len(failure.frames) != 1
     assert len(failure.frames) <= MOST_FRAMES
     if failure.frames:

@@ -23,6 +23,7 @@ class Reason:
     at: str = ""
     function: str = ""
     note: str = ""
+    file: str = ""  # where it names one without a line
     cause: tuple[str, str, int | None] | None = None
     tests: tuple[str, ...] = ()
 
@@ -133,6 +134,8 @@ _NO_FUNCTION = (
     "Make sure that a function in the block is decorated with @transformer."
 )
 _NO_CONNECTOR = "Consuming data from no_such_connector is not supported in streaming pipelines yet."
+_STREAM_SOURCE, _SYNC_SOURCE = "data_loaders/broken_source.yaml", "data_loaders/failing_sync_source.yaml"
+_NO_STREAM = Reason(type="Exception", message=_NO_CONNECTOR, file=_STREAM_SOURCE)
 _NO_TABLE = (
     "Execution failed on sql (left out): Catalog Error: Table with name orders_that_are_not_there does not exist!\n"
     'Did you mean "pg_prepared_statements"?\n\nLINE 2: FROM orders_that_are_not_there\n'
@@ -268,7 +271,11 @@ _LIST = (
         "integration",
         "integration pipeline without the integrations package",
         _first("failing_sync_source_catalog", "failing_sync_destination", **_YAML),
-        Reason(type="ModuleNotFoundError", message="No module named 'mage_integrations'", note="No block had started"),
+        Reason(
+            type="ModuleNotFoundError",
+            message="No module named 'mage_integrations'",
+            note="not installed where Mage runs. No block had started",
+        ),
         pipeline={"type": "integration"},
         not_run=(),
     ),
@@ -276,7 +283,7 @@ _LIST = (
         "integration_no_catalog",
         "integration pipeline whose source has no catalog",
         _first("failing_sync_source", "failing_sync_destination", **_YAML),
-        Reason(type="KeyError", message="'catalog'", note="its streams have to be chosen"),
+        Reason(type="KeyError", message="'catalog'", file=_SYNC_SOURCE, note="its streams have to be chosen"),
         pipeline={"type": "integration"},
         not_run=(),
     ),
@@ -284,7 +291,7 @@ _LIST = (
         "streaming_config",
         "streaming, unknown connector, retries 0",
         _first("broken_source", "dummy_sink", **_YAML),
-        Reason(type="Exception", message=_NO_CONNECTOR, note=_NOBODYS_LINE),
+        Reason(type="Exception", message=_NO_CONNECTOR, file=_STREAM_SOURCE, note=_NOBODYS_LINE),
         pipeline={"type": "streaming", "extra": {"retry_config": {"retries": 0}}},
         not_run=(),
     ),
@@ -295,7 +302,7 @@ _LIST = (
         pipeline={"type": "streaming"},
         status="running",
         wait_s=20,
-        found=(Found("streaming_restarts", times=2, reason=Reason(type="Exception", message=_NO_CONNECTOR)),),
+        found=(Found("streaming_restarts", times=2, reason=_NO_STREAM),),
     ),
     _kind(
         "retry_passes",
@@ -377,7 +384,13 @@ _LIST = (
             language="sql",
             configuration={"data_provider": "duckdb", "data_provider_profile": "failures", "use_raw_sql": True},
         ),
-        Reason("query_orders_duckdb", "pandas.errors.DatabaseError", _NO_TABLE, note="the one the database names"),
+        Reason(
+            "query_orders_duckdb",
+            "pandas.errors.DatabaseError",
+            _NO_TABLE,
+            file="data_loaders/query_orders_duckdb.sql",
+            note="the one the database names",
+        ),
         needs=("duckdb",),
     ),
     _kind(
@@ -513,7 +526,13 @@ _LIST = (
         "no_function",
         "block file without a decorated function",
         _middle("no_function"),
-        Reason("no_function", "Exception", _NO_FUNCTION, note="no function with the block's decorator"),
+        Reason(
+            "no_function",
+            "Exception",
+            _NO_FUNCTION,
+            file="transformers/no_function.py",
+            note="no function with the block's decorator",
+        ),
     ),
     _kind(
         "missing_file",
@@ -523,6 +542,7 @@ _LIST = (
             "file_is_gone",
             "FileNotFoundError",
             "No such file or directory: 'transformers/file_is_gone.py'",
+            file="transformers/file_is_gone.py",
             note="The block's file is missing",
         ),
         absent=("file_is_gone",),

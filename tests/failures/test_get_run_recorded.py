@@ -42,6 +42,36 @@ async def test_the_list_of_runs_names_the_failing_block_and_a_short_error():
         row_as_expected(rows[RUNS[name]], kind)
 
 
+UNTOLD = {
+    "one_process": "ValueError: 2 rows, at most 1 allowed",
+    "dynamic_child": "ValueError: cannot handle item {'n': 2}",
+    "dynamic_parent": "ValueError: nothing to feed",
+    "block_timeout": "Block sleep_long_limited timed out after 3 seconds",
+    "trigger_timeout": "Pipeline run timed out after 3 seconds",
+    "integration": "ModuleNotFoundError: No module named 'mage_integrations'",
+    "streaming_config": "Exception: Consuming data from no_such_connector is not supported in streaming pipelines yet.",
+}
+"""What the runs themselves do not tell."""
+
+
+@pytest.mark.parametrize("name", UNTOLD)
+async def test_a_cause_that_no_run_tells_is_read_from_the_log(name: str):
+    wire = Recordings()
+    async with host_of(wire) as host:
+        answer = await host.call("list_runs", pipeline=f"failure_{name}", group_by="cause")
+    (cause,) = answer.data["causes"]
+    assert cause["error"] == UNTOLD[name]
+    assert len(wire.requests) == 2
+
+
+async def test_few_logs_are_read_for_many_causes():
+    wire = Recordings()
+    async with host_of(wire) as host:
+        answer = await host.call("list_runs", group_by="cause")
+    assert sum(path.endswith("/logs") for path in wire.requests) <= 8
+    assert answer.tokens <= 1_500
+
+
 async def test_a_retry_after_the_triggers_timeout_is_refused_and_not_advised():
     wire, run = Recordings(), RUNS["trigger_timeout"]
     async with host_of(wire) as host:

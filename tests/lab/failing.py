@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mage_mcp.demo.project import PIPELINES
 from tests.failures.kinds import IO_PROFILE, KINDS, Kind
+from tests.lab.definitions import LabPipeline
 from tests.lab.mage import RealMage
 from tests.lab.seed import IO_CONFIG, create_triggers, hold_workers, write_file, write_project
 from tests.lab.wire import Wire
@@ -17,6 +18,16 @@ RUNNABLE = {name: kind for name, kind in KINDS.items() if not kind.needs}
 """The kinds that need nothing beyond Mage itself."""
 
 _SLEEPER = next(pipeline for pipeline in PIPELINES if pipeline.uuid == "slow_report")
+FEW_AT_ONCE = tuple(
+    LabPipeline(f"one_for_{name}", "One run at a time.", _SLEEPER.blocks, extra={"concurrency_config": config})
+    for name, config in {
+        "each_trigger": {"pipeline_run_limit": 1},
+        "all_triggers": {"pipeline_run_limit_all_triggers": 1},
+        "now_or_never": {"pipeline_run_limit_all_triggers": 1, "on_pipeline_run_limit_reached": "skip"},
+    }.items()
+)
+"""Pipelines without triggers that sleep for `sleep_seconds`."""
+_PIPELINES = (_SLEEPER, *FEW_AT_ONCE, *(kind.pipeline for kind in RUNNABLE.values()))
 _AT_ONCE = 20
 """Blocks that Mage runs side by side. The sleeper holds one place for good, four are those of workers that die."""
 _NEED_ROOM = (
@@ -52,9 +63,8 @@ class FailedRuns:
 
 
 def write_failing(folder: Path) -> None:
-    """A project with the pipelines of all kinds, and the one of the sleeper."""
-    pipelines = (_SLEEPER, *(kind.pipeline for kind in RUNNABLE.values()))
-    write_project(folder, pipelines, settings={"queue_config": {"concurrency": _AT_ONCE}})
+    """A project with the pipelines of all kinds, the one of the sleeper, and those that let few runs go on."""
+    write_project(folder, _PIPELINES, settings={"queue_config": {"concurrency": _AT_ONCE}})
     write_file(folder / "io_config.yaml", IO_CONFIG + IO_PROFILE)
     for kind in RUNNABLE.values():
         for path, text in kind.every_file.items():
@@ -68,7 +78,7 @@ def write_failing(folder: Path) -> None:
 def all_failed() -> Iterator[FailedRuns]:
     """Run every kind once, all at the same time, and cancel at the end what never ends."""
     with RealMage.start(write_failing) as mage, Wire(mage.url) as wire:
-        ids = create_triggers(wire, (_SLEEPER, *(kind.pipeline for kind in RUNNABLE.values())))
+        ids = create_triggers(wire, _PIPELINES)
         triggers = {name: ids[kind.pipeline.uuid][0] for name, kind in RUNNABLE.items()}
         with hold_workers(wire, ids[_SLEEPER.uuid][0]):
             runs = {name: wire.trigger(triggers[name])["id"] for name in _NEED_ROOM}

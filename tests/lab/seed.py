@@ -97,12 +97,13 @@ def write_project(
 def create_triggers(wire: Wire, pipelines: tuple[Pipeline, ...] = PIPELINES) -> dict[str, list[int]]:
     """Create every trigger of the pipelines, in their order; the ids by pipeline."""
     return {
-        pipeline.uuid: [_create(wire, pipeline.uuid, trigger) for trigger in pipeline.triggers]
+        pipeline.uuid: [create_trigger(wire, pipeline.uuid, trigger) for trigger in pipeline.triggers]
         for pipeline in pipelines
     }
 
 
-def _create(wire: Wire, pipeline: str, trigger: Trigger) -> int:
+def create_trigger(wire: Wire, pipeline: str, trigger: Trigger) -> int:
+    """Create a trigger; its id."""
     body = {
         "name": trigger.name,
         "schedule_type": trigger.schedule_type,

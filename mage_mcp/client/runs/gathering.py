@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Iterable
 
+from mage_mcp.client.diagnosis import diagnose
+from mage_mcp.client.error_texts import ShortError
 from mage_mcp.client.evidence import Evidence, base_uuid, block_file, blocks_of, which_evidence
+from mage_mcp.client.failures import Failure
 from mage_mcp.client.log_files import LogFiles, read_log_files
 from mage_mcp.client.paths import api
 from mage_mcp.client.pipelines import Pipelines
@@ -44,6 +47,15 @@ async def gather_evidence(transport: Transport, pipelines: Pipelines, run: RunRe
         blocks=blocks,
         modified=modified,
     )
+
+
+async def reason_in_logs(transport: Transport, run: RunRecord) -> str:
+    """`TYPE: message` of a failed run whose row does not say why, from its logs; empty where they do not either."""
+    needed = which_evidence(run)
+    files = await _log_files(transport, run, list(needed.block_runs[:1]), with_scheduler=needed.scheduler_log)
+    evidence = Evidence(run=run, block_logs=files.blocks, scheduler_log=files.scheduler)
+    failure = next(iter(diagnose(evidence)), Failure())
+    return str(ShortError(failure.error_type, failure.message))
 
 
 async def _log_files(transport: Transport, run: RunRecord, wanted: list[int], *, with_scheduler: bool) -> LogFiles:

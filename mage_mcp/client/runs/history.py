@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from mage_mcp.client.error_texts import cause_key, short_error
+from mage_mcp.client.error_texts import ShortError, cause_key, short_error
 from mage_mcp.client.models import Answer, UtcTime
 from mage_mcp.client.records import RunRecord
 from mage_mcp.client.run_rows import duration_s, ended_at, failed_blocks
@@ -41,16 +41,23 @@ def history_of(run: RunRecord, others: Sequence[RunRecord], success: RunRecord |
         last_success_run=success.id if success else None,
         last_success_at=ended_at(success) if success else None,
         failed_in_a_row=in_a_row,
-        same_error=len({_cause(other) for other in streak}) == 1 if failed and len(streak) > 1 else None,
+        same_error=_is_same(streak) if failed and len(streak) > 1 else None,
         later_run=later[0].id if later else None,
         later_status=later[0].status if later else "",
         note=note,
     )
 
 
+def _is_same(runs: Sequence[RunRecord]) -> bool | None:
+    """Whether they failed in the same way; None where one of them does not say how."""
+    causes = {_cause(run) for run in runs}
+    return None if "" in causes else len(causes) == 1
+
+
 def _cause(run: RunRecord) -> str:
     failing = failed_blocks(run)
-    return cause_key(short_error(failing[0]), failing[0].block_uuid) if failing else ""
+    error = short_error(failing[0]) if failing else ShortError()
+    return cause_key(error, failing[0].block_uuid) if str(error) else ""
 
 
 def usual_durations(completed: RunRecord | None) -> dict[str, float]:

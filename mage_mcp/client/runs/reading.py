@@ -16,6 +16,7 @@ from mage_mcp.client.records import RUN_STATUSES, UNFINISHED, RunRecord
 from mage_mcp.client.replies import count, root
 from mage_mcp.client.run_rows import RunRow, parse_moment, run_row
 from mage_mcp.client.runs.causes import Cause, by_cause
+from mage_mcp.client.runs.gathering import reason_in_logs
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.client.triggers import Triggers
 from mage_mcp.errors import MageInvalid, MageNotFound
@@ -26,6 +27,8 @@ GroupBy = Literal["cause"]
 OnPoll = Callable[[RunRecord, float], Awaitable[None]]
 
 _MOST_FAILED_TO_GROUP = 200
+_MOST_LOGS_READ = 8
+"""Of causes whose runs do not tell the error themselves."""
 _COMMONEST: RunStatus = "completed"
 _POLL_FIRST_S = 1.0
 _POLL_SLOWEST_S = 3.0
@@ -211,11 +214,19 @@ class RunReader:
         note = "Nothing failed, with these filters." if not records else ""
         if total > len(records):
             note = f"Grouped are the latest {len(records)} of {total} failed runs; narrow with since or pipeline."
-        causes = by_cause(records)
+        causes = [*await self._told_by_logs(by_cause(records), records)]
         fit = how_many_fit(causes, room=ROOM_BY_DEFAULT)
         if fit < len(causes):
             note = f"{note} Shown are the {fit} commonest causes.".strip()
         return RunPage(items=[], causes=causes[:fit], total=total, note=note)
+
+    async def _told_by_logs(self, causes: Sequence[Cause], records: Sequence[RunRecord]) -> Sequence[Cause]:
+        """The same, with errors from the logs where the runs themselves tell none; of the commonest only."""
+        by_id = {record.id: record for record in records}
+        untold = [cause.latest_run for cause in causes if not cause.error][:_MOST_LOGS_READ]
+        errors = await asyncio.gather(*(reason_in_logs(self._transport, by_id[run]) for run in untold))
+        found = dict(zip(untold, errors, strict=True))
+        return [cause.model_copy(update={"error": found.get(cause.latest_run, cause.error)}) for cause in causes]
 
     async def _why_empty(self, pipeline: str, *, total: int, status: str | None, since: str) -> str:
         if total:

@@ -91,7 +91,9 @@ class RunReporter(RunReader):
         waits_for = ""
         if record.status in UNFINISHED and not diagnosis.findings:
             usual = usual_durations(success)
-            waits_for = await what_it_waits_for(self._transport, self._triggers, record, usual=usual, now=now)
+            waits_for = await what_it_waits_for(
+                self._transport, self._pipelines, self._triggers, record, usual=usual, now=now
+            )
         note = "" if any(map(timed_out, diagnosis.failures)) else why_cancelled(evidence)
         report = _report(record, diagnosis, history_of(record, others, success), others, waits_for, now)
         return report.model_copy(update={"note": f"{note} {report.note}".strip()})

@@ -2,41 +2,53 @@
 
 import asyncio
 from datetime import datetime
+from typing import Any
 
 from mage_mcp.client.paths import api
-from mage_mcp.client.records import BlockRunRecord, RunRecord, TriggerRecord
+from mage_mcp.client.pipelines import Pipelines
+from mage_mcp.client.records import BlockRunRecord, PipelineRecord, RunRecord, TriggerRecord
 from mage_mcp.client.replies import rows
 from mage_mcp.client.run_rows import duration_s
 from mage_mcp.client.runs.gathering import MISSING
 from mage_mcp.client.transport import Transport
 from mage_mcp.client.triggers import Triggers
+from mage_mcp.text import quoted
 
 _SLOW = 2.0
-from mage_mcp.text import quoted
 """Times the usual duration from which on a block is called slow."""
 _SETTLED_S = 60
 """Seconds after which a run or block that nobody picked up is worth a word."""
 
 
 async def what_it_waits_for(
-    transport: Transport, triggers: Triggers, run: RunRecord, *, usual: dict[str, float], now: datetime
+    transport: Transport,
+    pipelines: Pipelines,
+    triggers: Triggers,
+    run: RunRecord,
+    *,
+    usual: dict[str, float],
+    now: datetime,
 ) -> str:
     """One or two sentences on an unfinished run."""
-    scheduler, trigger = await asyncio.gather(_scheduler_status(transport), _trigger(triggers, run))
+    scheduler, trigger, pipeline = await asyncio.gather(
+        _scheduler_status(transport), _trigger(triggers, run), _pipeline(pipelines, run)
+    )
     if scheduler not in {"running", ""}:
         return f"Mage's scheduler is {quoted(scheduler, 40)}: no run makes progress until a person starts it."
     if run.status == "initial":
-        return await _not_started(transport, run, trigger, now)
+        return await _not_started(transport, run, trigger, pipeline, now)
     return _under_way(run, usual, now)
 
 
-async def _not_started(transport: Transport, run: RunRecord, trigger: TriggerRecord | None, now: datetime) -> str:
+async def _not_started(
+    transport: Transport, run: RunRecord, trigger: TriggerRecord | None, pipeline: PipelineRecord | None, now: datetime
+) -> str:
     if trigger and trigger.status == "inactive":
         return (
             f"Its trigger {trigger.id} is inactive: the run does not start until that is activated. "
             "Activate it in Mage, or cancel_runs."
         )
-    if trigger and (ahead := await _runs_ahead(transport, trigger)):
+    if trigger and (ahead := await _runs_ahead(transport, trigger, pipeline)):
         return ahead
     age = (now - run.created_at).total_seconds() if run.created_at else 0.0
     if age < _SETTLED_S:
@@ -89,13 +101,40 @@ async def _trigger(triggers: Triggers, run: RunRecord) -> TriggerRecord | None:
         return None
 
 
-async def _runs_ahead(transport: Transport, trigger: TriggerRecord) -> str:
-    """Whether the trigger's own limit of runs at once holds this one back."""
-    limit = trigger.settings.get("pipeline_run_limit")
-    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
-        return ""
-    reply = await transport.read(api("pipeline_schedules", trigger.id, "pipeline_runs"), status="running", _limit=limit)
-    ids = [str(row.get("id")) for row in rows(reply, "pipeline_runs")]
-    if len(ids) < limit:
-        return ""
-    return f"Its trigger lets {limit} run at a time (pipeline_run_limit): {', '.join(ids)} must end first."
+async def _pipeline(pipelines: Pipelines, run: RunRecord) -> PipelineRecord | None:
+    if run.status != "initial":
+        return None
+    try:
+        return await pipelines.record(run.pipeline_uuid)
+    except MISSING:
+        return None
+
+
+async def _runs_ahead(transport: Transport, trigger: TriggerRecord, pipeline: PipelineRecord | None) -> str:
+    """Whether a limit of runs at once holds this one back: of its trigger, or of its pipeline for all triggers.
+
+    Source: Mage's schedule_all; a trigger without a limit of its own has the one its pipeline sets for each trigger.
+    """
+    config = pipeline.concurrency_config if pipeline else {}
+    own = _limit(trigger.settings.get("pipeline_run_limit"))
+    of_trigger = api("pipeline_schedules", trigger.id, "pipeline_runs")
+    if limit := own or _limit(config.get("pipeline_run_limit")):
+        whose = "pipeline_run_limit" if own else "its pipeline's concurrency_config"
+        ids = await _running(transport, of_trigger, limit)
+        if len(ids) >= limit:
+            return f"Its trigger lets {limit} run at a time ({whose}): {', '.join(ids)} must end first."
+    if limit := _limit(config.get("pipeline_run_limit_all_triggers")):
+        ids = await _running(transport, api("pipeline_runs"), limit, pipeline_uuid=trigger.pipeline_uuid)
+        if len(ids) >= limit:
+            return f"Its pipeline lets {limit} run at a time (concurrency_config): {', '.join(ids)} must end first."
+    return ""
+
+
+async def _running(transport: Transport, path: str, limit: int, **params: str) -> list[str]:
+    reply = await transport.read(path, **params, status="running", _limit=limit)
+    return [str(row.get("id")) for row in rows(reply, "pipeline_runs")]
+
+
+def _limit(value: Any) -> int:
+    """A limit as it was set; 0 where there is none."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else 0
