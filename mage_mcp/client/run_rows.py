@@ -9,7 +9,7 @@ from mage_mcp.client.error_texts import short_error
 from mage_mcp.client.models import Answer, Message, Name, UtcTime
 from mage_mcp.client.records import UNFINISHED, BlockRunRecord, RunRecord
 from mage_mcp.errors import MageInvalid
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, quoted
 
 _AGE = re.compile(r"([0-9]{1,9})\s*(s|m|min|h|d|w)", re.IGNORECASE)
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -56,7 +56,7 @@ def _how_it_stopped(record: RunRecord) -> str:
         for block in record.block_runs
         if block.status == "cancelled" and block.started_at and block.metrics.error is None
     ]
-    return f"no block failed, ended during {one_line(stopped[0], _NAME)}" if stopped else "no block failed"
+    return f"no block failed, ended during {quoted(stopped[0], _NAME)}" if stopped else "no block failed"
 
 
 def failed_blocks(record: RunRecord) -> list[BlockRunRecord]:

@@ -40,6 +40,12 @@ async def test_the_list_of_runs_names_the_failing_block_and_a_short_error():
     rows = {row["run"]: row for row in page["items"]}
     for name, kind in KINDS.items():
         row_as_expected(rows[RUNS[name]], kind)
+    errors = {name: rows[RUNS[name]].get("error") for name in ("trigger_timeout", "late_retry", "integration")}
+    assert errors == {
+        "trigger_timeout": "no block failed, ended during sleep_long; get_run says why",
+        "late_retry": "no block failed; get_run says why",
+        "integration": "failed before any block; get_run says why",
+    }
 
 
 UNTOLD = {

@@ -57,6 +57,32 @@ async def test_a_retry_after_the_triggers_timeout_is_refused(failures_host: Host
         assert f"trigger_pipeline(pipeline='failure_{name}')" in sentence
 
 
+async def test_a_retry_after_a_blocks_timeout_warns_that_it_may_be_over_at_once(
+    failures_host: Host, real_failures: FailedRuns
+):
+    run = real_failures.wire.trigger(real_failures.triggers["block_timeout"])["id"]
+    real_failures.wire.wait([run])
+    retried = (await failures_host.call("retry_run", run=run)).data
+    assert retried["changed"]
+    assert retried["note"].startswith("sleep_long_limited may time out at once: Mage counts from the first start.")
+    after = (await failures_host.call("get_run", run=str(run), wait_s=45)).data
+    assert after["status"] == "failed"
+    assert "sleep_long_limited timed out after" in after["failures"][0]["message"]
+    assert "trigger_pipeline(pipeline='failure_block_timeout')" in after["next_steps"][0]
+
+
+async def test_a_retry_from_a_block_whose_condition_broke_asks_the_condition_again(
+    failures_host: Host, real_failures: FailedRuns
+):
+    run = real_failures.runs["condition_raises"]
+    (finding,) = (await failures_host.call("get_run", run=str(run))).data["findings"]
+    assert f"retry_run(run={run}, from_block='guarded_step_raising')" in finding["next_step"]
+    retried = (await failures_host.call("retry_run", run=run, from_block="guarded_step_raising")).data
+    assert retried["blocks"] == ["guarded_step_raising", "store_rows"]
+    again = await failures_host.call("get_run", run=str(run), wait_s=45)
+    report_as_expected(again, RUNNABLE["condition_raises"])
+
+
 async def test_what_failed_before_any_block_cannot_be_retried(failures_host: Host, real_failures: FailedRuns):
     for name in ("integration", "integration_no_catalog", "streaming_config"):
         sentence = await failures_host.refused("retry_run", run=real_failures.runs[name])

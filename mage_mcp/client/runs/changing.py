@@ -231,7 +231,7 @@ def _may_be_late(record: RunRecord, pipeline: PipelineRecord, again: list[str]) 
     """A word on blocks whose own timeout goes on from their first start: those that did not fail with an error."""
     limited = {block.uuid for block in pipeline.blocks if _seconds(block.timeout) is not None}
     late = [
-        block.block_uuid
+        quoted(block.block_uuid)
         for block in record.block_runs
         if block.block_uuid in again
         and base_uuid(block.block_uuid) in limited
