@@ -75,6 +75,8 @@ async def test_few_logs_are_read_for_many_causes():
     async with host_of(wire) as host:
         answer = await host.call("list_runs", group_by="cause")
     assert sum(path.endswith("/logs") for path in wire.requests) <= 8
+    shown, causes = len(answer.data["causes"]), sum(kind.status == "failed" for kind in KINDS.values()) - 2
+    assert f"Shown are the {shown} commonest of {causes} causes" in answer.data["note"]
     assert answer.tokens <= 1_500
 
 

@@ -9,7 +9,6 @@ from mage_mcp.client.models import Answer, Message, Name, Names, UtcTime
 from mage_mcp.client.records import RunRecord
 from mage_mcp.client.run_rows import failed_blocks
 
-_MOST_CAUSES = 25
 _MOST_PIPELINES = 5
 
 
@@ -29,7 +28,7 @@ def by_cause(records: Sequence[RunRecord]) -> list[Cause]:
     for record in records:
         groups.setdefault(_key(record), []).append(record)
     causes = [_cause(group) for group in groups.values()]
-    return sorted(causes, key=lambda cause: -cause.count)[:_MOST_CAUSES]
+    return sorted(causes, key=lambda cause: -cause.count)
 
 
 def _key(record: RunRecord) -> str:

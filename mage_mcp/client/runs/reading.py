@@ -27,6 +27,7 @@ GroupBy = Literal["cause"]
 OnPoll = Callable[[RunRecord, float], Awaitable[None]]
 
 _MOST_FAILED_TO_GROUP = 200
+_MOST_CAUSES = 25
 _MOST_LOGS_READ = 8
 """Of causes whose runs do not tell the error themselves."""
 _COMMONEST: RunStatus = "completed"
@@ -214,10 +215,11 @@ class RunReader:
         note = "Nothing failed, with these filters." if not records else ""
         if total > len(records):
             note = f"Grouped are the latest {len(records)} of {total} failed runs; narrow with since or pipeline."
-        causes = [*await self._told_by_logs(by_cause(records), records)]
+        every = by_cause(records)
+        causes = [*await self._told_by_logs(every[:_MOST_CAUSES], records)]
         fit = how_many_fit(causes, room=ROOM_BY_DEFAULT)
-        if fit < len(causes):
-            note = f"{note} Shown are the {fit} commonest causes.".strip()
+        if fit < len(every):
+            note = f"{note} Shown are the {fit} commonest of {len(every)} causes.".strip()
         return RunPage(items=[], causes=causes[:fit], total=total, note=note)
 
     async def _told_by_logs(self, causes: Sequence[Cause], records: Sequence[RunRecord]) -> Sequence[Cause]:
