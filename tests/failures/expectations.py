@@ -7,7 +7,7 @@ from typing import Any
 from mage_mcp.client.error_texts import LONGEST_MESSAGE
 from mage_mcp.client.failures import MOST_FRAMES, Failure
 from mage_mcp.client.findings import Finding
-from tests.failures.kinds import KINDS, Found, Kind, Reason
+from tests.failures.kinds import Found, Kind, Reason
 from tests.host import Answer
 
 SQL = "data_loaders/query_orders_duckdb.sql"
@@ -18,7 +18,6 @@ VAGUE = {
     "test_assert": "Exception",
 }
 """What the metrics say where they say less than the log, or are of an attempt before the last."""
-ENDLESS = tuple(name for name, kind in KINDS.items() if not kind.ends)
 SECRETS_AND_COLOURS = re.compile(r"s3cret|\\u001b\[|\x1b")
 OF_MAGE_OR_THE_SERVER = re.compile(
     rf"{SECRETS_AND_COLOURS.pattern}|-packages/|mage_ai/|block_executor|__execute|/srv/|/opt/|/tmp/|/home/"
