@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 _LONGEST_NAME = 60
 _MOST_TOLD = 5
 """Of what is wrong with a call."""
+_NOBODY = "Nobody answered the question within five minutes"
 
 INSTRUCTIONS = (
     "Operates Mage, the data pipeline orchestrator. Start with list_pipelines, or with list_runs(status='failed') when "
@@ -77,8 +78,7 @@ class MageServer(MCPServer[App]):
         self._refuse_unknown(name, arguments)
         mages = app.mages.values() if app else ()
         try:
-            result = None
-            with call_deadline(clock=next((mage.clock for mage in mages), None)):
+            with call_deadline(clock=next((mage.clock for mage in mages), None)) as deadline:
                 result = await super().call_tool(name, arguments, context)
         except UnexpectedToolError as crash:
             if isinstance(crash.__cause__, MageError):
@@ -90,8 +90,12 @@ class MageServer(MCPServer[App]):
             if isinstance(error.__cause__, ValidationError):
                 raise ToolError(_argument_sentence(name, error.__cause__)) from error.__cause__
             raise
-        if result is None:
-            raise ToolError("Nobody answered the question within five minutes; nothing was changed.")
+        if deadline.patience.cancelled_caught:
+            if app:
+                cluster = app.mage(str(arguments.get(CLUSTER) or "")).name
+                given = {key: value for key, value in arguments.items() if key not in {CLUSTER, CONFIRM}}
+                app.audit.refused(name, cluster=cluster, arguments=given, why=_NOBODY)
+            raise ToolError(f"{_NOBODY}; nothing was changed. Call again when the person is there.")
         return result
 
     async def read_resource(

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -36,6 +37,12 @@ def _no_waits_between_retries() -> Iterator[None]:
     stamina.set_testing(True, attempts=3, cap=True)
     yield
     stamina.set_testing(False)
+
+
+@pytest.fixture(autouse=True)
+def _notes_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is noted on a stopped cluster outlives a process, and must not outlive a test."""
+    monkeypatch.setenv("MAGE_MCP_STATE_DIR", str(tmp_path / "state"))
 
 
 @pytest.fixture

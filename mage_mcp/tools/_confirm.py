@@ -47,6 +47,8 @@ class Verdict(Enum):
     DECLINED = auto()
     CANCELLED = auto()
     CHANGING = auto()
+    GREW = auto()
+    """Between the yes and the act it came to hold more than was agreed to."""
 
 
 @dataclass
@@ -78,13 +80,18 @@ def can_ask(ctx: Context[App]) -> bool:
     return elicitation is not None and (elicitation.form is not None or elicitation.url is None)
 
 
+def needs_nobody(plan: Plan, ctx: Context[App], *, protected: bool) -> bool:
+    """Nothing would be lost, or the server runs unattended, which does not hold for protected clusters."""
+    unattended = ctx.request_context.lifespan_context.settings.confirm == "never" and not protected
+    return plan.harmless or unattended
+
+
 def ask(plan: Plan, ctx: Context[App], *, key: str, protected: bool) -> Agreement | Elicit[Agreement]:
     """The resolver's part: a question, or a placeholder that `judge` looks behind.
 
     Raises MageRefused under MAGE_CONFIRM=person where no person can be asked.
     """
-    mode = ctx.request_context.lifespan_context.settings.confirm
-    if plan.harmless or (mode == "never" and not protected):
+    if needs_nobody(plan, ctx, protected=protected):
         return Agreement(agree=True)
     if can_ask(ctx):
         if _questions.count(key, plan.acts, is_answer=ctx.input_responses is not None) > MOST_QUESTIONS:
@@ -92,7 +99,7 @@ def ask(plan: Plan, ctx: Context[App], *, key: str, protected: bool) -> Agreemen
         if deadline := current_deadline():
             deadline.pause(at_most_s=ANSWER_WITHIN_S)
         return Elicit("\n".join((plan.question, *(f"- {act}" for act in plan.acts))), Agreement)
-    if mode == "person":
+    if ctx.request_context.lifespan_context.settings.confirm == "person":
         raise MageRefused(
             "This needs a person's yes, and this client cannot ask one; nothing was changed.",
             next_step="Do it in Mage's own UI, or use a client that supports elicitation.",
@@ -106,11 +113,11 @@ def judge(
     """Whether to act. `bound` is what a code must have been made for."""
     if deadline := current_deadline():
         deadline.resume()
-    app = ctx.request_context.lifespan_context
-    if plan.harmless or (app.settings.confirm == "never" and not protected):
+    if needs_nobody(plan, ctx, protected=protected):
         return Verdict.ACT
     if not can_ask(ctx):
-        return Verdict.ACT if code and app.seal.opens(code, bound) else Verdict.PREVIEW
+        seal = ctx.request_context.lifespan_context.seal
+        return Verdict.ACT if code and seal.opens(code, bound) else Verdict.PREVIEW
     if _questions.count(key, plan.acts, is_answer=True) > MOST_QUESTIONS:
         return Verdict.CHANGING
     if isinstance(consent, AcceptedElicitation):

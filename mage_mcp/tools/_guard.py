@@ -13,7 +13,7 @@ from mage_mcp.client.models import Answer, Change
 from mage_mcp.errors import MageError
 from mage_mcp.tools._answer import to_result
 from mage_mcp.tools._audit import NEVER_SHOWN
-from mage_mcp.tools._confirm import Agreement, Consent, Plan, Verdict, ask, judge
+from mage_mcp.tools._confirm import Agreement, Consent, Plan, Verdict, ask, can_ask, judge, needs_nobody
 from mage_mcp.tools._deps import App
 from mage_mcp.tools._signature import CLUSTER, CONFIRM, ConfirmCode, dressed, sign
 
@@ -94,17 +94,26 @@ class _Guard:
         """Judge, act or not, and write both audit lines whatever happens."""
         app, mage, name = ctx.request_context.lifespan_context, arguments["mage"], self._fn.__name__
         given = _given(arguments)
-        bound = {"tool": name, "cluster": mage.name, "arguments": given, "acts": planned.acts}
+        bound = {"tool": name, "cluster": mage.name, "arguments": given}
         verdict = judge(
-            planned, consent, ctx, code=code, bound=bound, key=self._key(mage, arguments), protected=mage.protected
+            planned,
+            consent,
+            ctx,
+            code=code,
+            bound={**bound, "acts": planned.acts},
+            key=self._key(mage, arguments),
+            protected=mage.protected,
         )
         line = app.audit.begin(name, cluster=mage.name, arguments=given)
         outcome = "failed"
         try:
+            if verdict is Verdict.ACT and not needs_nobody(planned, ctx, protected=mage.protected):
+                planned, verdict = await self._look_again(planned, ctx, arguments)
             if verdict is Verdict.ACT:
-                result = await self._act(planned, arguments)
+                result: Change = await self._fn(**arguments)  # type: ignore[assignment] # its annotation is `_answer`
             else:
-                result = _not_done(self._answer, verdict, planned, code=app.seal.code(bound))
+                anew = app.seal.code({**bound, "acts": planned.acts})
+                result = _not_done(self._answer, verdict, planned, given=code, anew=anew)
             outcome = "changed" if result.changed else f"unchanged: {verdict.name.lower()}"
         except MageError as error:
             outcome = f"refused: {error}"
@@ -113,27 +122,30 @@ class _Guard:
             app.audit.end(line, name, cluster=mage.name, outcome=outcome)
         return to_result(result, mage=mage)
 
-    async def _act(self, planned: Plan, arguments: dict[str, Any]) -> Change:
-        """Look once more, and act on nothing that was not agreed to."""
-        if not planned.harmless:
-            again = await self.look(arguments)
-            if not set(again.acts) <= set(planned.acts):
-                note = "Nothing was changed: meanwhile it would do more than was agreed to. Call again to see what."
-                return self._answer(changed=False, would=list(again.acts), note=note)
-        return await self._fn(**arguments)  # type: ignore[return-value] # its annotation is `_answer`
+    async def _look_again(self, planned: Plan, ctx: Context[App], arguments: dict[str, Any]) -> tuple[Plan, Verdict]:
+        """Nothing is acted on that was not agreed to."""
+        again = await self.look(arguments)
+        if set(again.acts) <= set(planned.acts):
+            return planned, Verdict.ACT
+        return again, Verdict.GREW if can_ask(ctx) else Verdict.PREVIEW
 
     def _key(self, mage: MageClient, arguments: dict[str, Any]) -> str:
         return repr((self._fn.__name__, mage.name, sorted(_given(arguments).items())))
 
 
-def _not_done(answer: type[Change], verdict: Verdict, planned: Plan, *, code: str) -> Change:
-    """What a call that was not agreed to answers."""
+def _not_done(answer: type[Change], verdict: Verdict, planned: Plan, *, given: str, anew: str) -> Change:
+    """What a call that was not agreed to answers; `given` is the code it came with, `anew` one to come again with."""
     if verdict is Verdict.PREVIEW:
         note = (
             "Nothing was changed yet. Show this to the person; if they agree, call again with the same arguments "
             "and this confirm code, within ten minutes."
         )
-        return answer(changed=False, would=list(planned.acts), confirm=code, note=note)
+        if given:
+            note = f"The code was used, is too old, or was made for something else than would be done now. {note}"
+        return answer(changed=False, would=list(planned.acts), confirm=anew, note=note)
+    if verdict is Verdict.GREW:
+        note = "Nothing was changed: meanwhile it would do more than was agreed to. Call again to have that asked."
+        return answer(changed=False, would=list(planned.acts), note=note)
     if verdict is Verdict.CHANGING:
         note = "Nothing was changed: what it would do was another each time it was asked about. Look again first."
         return answer(changed=False, would=list(planned.acts), note=note)

@@ -1,6 +1,7 @@
 """Changing a cluster's config: read as late as possible, write the whole of it, read again, and say what is not so."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import anyio
@@ -79,10 +80,10 @@ class ClusterConfig(ClusterPower):
             diff = _env_diff(state, set_, unset, replace_references)
             return diff, {**state.writable_config(), ENVS: diff.envs} if diff.changes else None
 
-        saved = await self._save(change, what="change its environment variables", role="Admin")
+        saved = await self._save(change, mark, what="change its environment variables", role="Admin")
         answer = env_answer(
             saved,
-            others=between(first, saved, asked, ours=self._cloud.ours_since(mark)),
+            others=between(first, saved, asked),
             not_kept=not_kept_of(saved, asked),
         )
         return await self._settled(answer, saved, wait_s, progress)
@@ -124,17 +125,17 @@ class ClusterConfig(ClusterPower):
             lines = diff_lines(state.config, new)
             return lines, new if lines else None
 
-        saved = await self._save(change, what="change its config", role="Editor or Admin")
+        saved = await self._save(change, mark, what="change its config", role="Editor or Admin")
         touched = paths(saved.before.config, saved.sent) if saved.sent is not None else []
         answer = config_answer(
             saved,
-            others=between(first, saved, touched, ours=self._cloud.ours_since(mark)),
+            others=between(first, saved, touched),
             not_kept=not_kept_of(saved, touched),
         )
         return await self._settled(answer, saved, wait_s, progress)
 
     async def _save(
-        self, change: Callable[[CloudState], tuple[T, dict[str, Any] | None]], *, what: str, role: str
+        self, change: Callable[[CloudState], tuple[T, dict[str, Any] | None]], mark: int, *, what: str, role: str
     ) -> Saved[T]:
         """Read, change, write, look: nobody else of this process writes meanwhile.
 
@@ -150,7 +151,8 @@ class ClusterConfig(ClusterPower):
             return await self._write(before, outcome, sent, what=f"{what} ({before.title})", role=role)
 
         async with self._cloud.writing():
-            return await self._cloud.again_if_not_taken(act)
+            ours = frozenset(self._cloud.ours_since(mark))
+            return replace(await self._cloud.again_if_not_taken(act), ours=ours)
 
     async def _write(self, before: CloudState, outcome: T, sent: dict[str, Any], *, what: str, role: str) -> Saved[T]:
         self._cloud.wrote(differing_in(before.config, sent))

@@ -257,7 +257,7 @@ class ClusterReader:
                 found = [RunRecord.model_validate(row) for row in rows(reply, "pipeline_runs")]
                 total = count(reply, fallback=len(found))
             except MageUnreachable:
-                if not state.is_active:
+                if await self._is_coming_up(state):
                     return []
             except MageError:
                 pass
@@ -266,6 +266,15 @@ class ClusterReader:
         latest = sorted((run.id, run.pipeline_uuid) for run in found)
         acts = [f"interrupt run {run} of {quoted(pipeline)}" for run, pipeline in latest]
         return [*acts, f"interrupt {total - len(latest)} older runs"] if total > len(latest) else acts
+
+    async def _is_coming_up(self, state: CloudState) -> bool:
+        """It starts or restarts, or has begun to since it was looked at."""
+        if state.is_active:
+            try:
+                state = await self._cloud.state()
+            except MageError:
+                return False
+        return state.is_up and not state.is_active
 
 
 def _envs(state: CloudState | None) -> Any:

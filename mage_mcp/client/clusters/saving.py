@@ -25,6 +25,8 @@ class Saved(Generic[T]):
     sent: dict[str, Any] | None
     back: CloudState | None
     note: str = ""
+    ours: frozenset[str] = frozenset()
+    """What other calls of this process changed between the first read and `before`."""
 
 
 def env_acts(diff: EnvDiff) -> list[str]:
@@ -94,14 +96,10 @@ def _warnings(others: list[str] | None, not_kept: list[str] | None) -> list[str]
     return warnings
 
 
-def between(first: CloudState, saved: Saved[Any], asked: Sequence[str], *, ours: set[str]) -> list[str]:
-    """What differs and was not asked for: between our first read and the last before the write, and after it.
-
-    `ours` is what other calls of this process changed meanwhile.
-    """
-    found = [name for name in differing_in(first.config, saved.before.config) if name not in ours]
-    if saved.sent is not None and saved.back is not None:
-        found += [name for name in differing_in(saved.sent, saved.back.config) if name not in asked]
+def between(first: CloudState, saved: Saved[Any], asked: Sequence[str]) -> list[str]:
+    """What others changed: between our first read and the last before the write, and after it, save what we wrote."""
+    found = [name for name in differing_in(first.config, saved.before.config) if name not in saved.ours]
+    found += [name for name in _differing_from_sent(saved) if not _touches(name, asked)]
     shown = [show(name) for name in dict.fromkeys(found)]
     cut = len(shown) - _MOST_OTHERS
     return [*shown[:_MOST_OTHERS], f"and {cut} more"] if cut > 0 else shown
@@ -109,9 +107,20 @@ def between(first: CloudState, saved: Saved[Any], asked: Sequence[str], *, ours:
 
 def not_kept_of(saved: Saved[Any], asked: Sequence[str]) -> list[str]:
     """What was written and is not so any more."""
-    if saved.sent is None or saved.back is None:
-        return []
-    return [show(name) for name in differing_in(saved.sent, saved.back.config) if name in asked]
+    return [show(name) for name in _differing_from_sent(saved) if _touches(name, asked)]
+
+
+def _differing_from_sent(saved: Saved[Any]) -> list[str]:
+    return [] if saved.sent is None or saved.back is None else differing_in(saved.sent, saved.back.config)
+
+
+def _touches(name: str, asked: Sequence[str]) -> bool:
+    """It is one of them, or a path within one or around one: `labels.team` and `labels`."""
+    return any(name == one or _is_within(name, one) or _is_within(one, name) for one in asked)
+
+
+def _is_within(path: str, around: str) -> bool:
+    return path.startswith((f"{around}.", f"{around}["))
 
 
 def differing_in(before: Any, after: Any) -> list[str]:
