@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from mage_mcp.client.background import Background
+from mage_mcp.client.blocks import Blocks
 from mage_mcp.client.clusters import Clusters
 from mage_mcp.client.clusters.cloud import Cloud
 from mage_mcp.client.deadline import Clock
+from mage_mcp.client.graphs import Graphs
 from mage_mcp.client.logs import Logs
+from mage_mcp.client.names import Names
 from mage_mcp.client.outputs import Outputs
 from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.runs import Runs
@@ -46,6 +49,9 @@ class Mage:
         self.runs = Runs(self._transport, self.pipelines, self.triggers)
         self.logs = Logs(self._transport, self.runs)
         self.outputs = Outputs(self._transport, self.runs)
+        self.blocks = Blocks(self._transport)
+        self.graphs = Graphs(self.pipelines, self.runs)
+        self.names = Names(self._transport)
         self._background = Background()
         self._cloud = Cloud(cluster, wire=wire, clock=clock)
         self.clusters = Clusters(self._transport, self._cloud, self._background)
