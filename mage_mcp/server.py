@@ -18,22 +18,28 @@ from mcp.server.mcpserver.exceptions import (
     UnexpectedToolError,
 )
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.types import CallToolResult, InputRequiredResult
+from mcp.types import Resource as MCPResource
 from mcp.types import Tool as MCPTool
 from pydantic import ValidationError
 
 from mage_mcp import __version__, completion, resources
 from mage_mcp.client import Clock, Mage
 from mage_mcp.client.deadline import call_deadline
-from mage_mcp.errors import MageError, MageNotFound, MageReadOnly
+from mage_mcp.errors import MageError, MageInvalid, MageNotFound, MageReadOnly
 from mage_mcp.logs import set_up_logging
+from mage_mcp.resources.listening import watch_runs
+from mage_mcp.resources.listing import listed
+from mage_mcp.resources.texts import Typed
 from mage_mcp.settings import Cluster, Settings, is_open_to_eavesdroppers
 from mage_mcp.shutdown import finishing_on_sigterm
 from mage_mcp.text import mend_surrogates, one_line, show
 from mage_mcp.tools import ALL
 from mage_mcp.tools._audit import Audit
-from mage_mcp.tools._deps import App
+from mage_mcp.tools._deps import App, current_app, keep_app
 from mage_mcp.tools._signature import CLUSTER, CONFIRM
+from mage_mcp.watching import Watcher
 
 if TYPE_CHECKING:
     import httpx
@@ -98,17 +104,23 @@ class MageServer(MCPServer[App]):
             raise ToolError(f"{_NOBODY}; nothing was changed. Call again when the person is there.")
         return result
 
+    async def list_resources(self) -> list[MCPResource]:
+        app = current_app()
+        return [*await super().list_resources(), *(await listed(app) if app else ())]
+
     async def read_resource(
         self, uri: Any, context: Context[App, Any] | None = None
     ) -> Iterable[ReadResourceContents] | InputRequiredResult:
         mages = context.request_context.lifespan_context.mages.values() if context else ()
         try:
             with call_deadline(clock=next((mage.clock for mage in mages), None)):
-                return await super().read_resource(uri, context)
+                read = await super().read_resource(uri, context)
+                return read if isinstance(read, InputRequiredResult) else [_typed(each) for each in read]
         except UnexpectedResourceError as crash:
             cause = crash.__cause__
             if isinstance(cause, MageError):
-                kind = ResourceNotFoundError if isinstance(cause, MageNotFound) else ResourceError
+                there_is_none = isinstance(cause, MageNotFound | MageInvalid)
+                kind = ResourceNotFoundError if there_is_none else ResourceError
                 raise kind(show(str(cause))) from cause
             raise
         raise ResourceError("The resource could not be read in time.")
@@ -146,6 +158,13 @@ class MageServer(MCPServer[App]):
             word = one_line(str(given), _LONGEST_NAME)
             near = _did_you_mean(word, names)
             raise ToolError(f"{name} was not called: no cluster {word!r}.{near} There are: {', '.join(names)}.")
+
+
+def _typed(contents: ReadResourceContents) -> ReadResourceContents:
+    """With the MIME type of what was read, where the template's is only the general one."""
+    text = contents.content
+    mime_type = text.mime_type if isinstance(text, Typed) else contents.mime_type
+    return ReadResourceContents(content=text, mime_type=mime_type, meta=contents.meta)
 
 
 def shaped(tool: Tool, clusters: Sequence[Cluster]) -> dict[str, Any]:
@@ -223,6 +242,8 @@ def build_server(
     for a server that is a process of its own: the signal then waits for the second half of a restart.
     """
 
+    bus = InMemorySubscriptionBus()
+
     @asynccontextmanager
     async def lifespan(_: MCPServer[App]) -> AsyncIterator[App]:
         async with AsyncExitStack() as stack:
@@ -231,7 +252,8 @@ def build_server(
                 await stack.enter_async_context(finishing_on_sigterm(mages.values()))
             for cluster in settings.clusters:
                 mages[cluster.name] = await stack.enter_async_context(Mage(cluster, wire=wire, clock=clock))
-            yield App(settings, mages, Audit(settings.audit))
+            watcher = await stack.enter_async_context(Watcher(bus, mages))
+            yield App(settings, mages, Audit(settings.audit), watcher=watcher)
 
     writable = not all(cluster.read_only for cluster in settings.clusters)
     toolsets = [ALL[name] for name in settings.toolsets]
@@ -247,11 +269,11 @@ def build_server(
         instructions=INSTRUCTIONS,
         lifespan=lifespan,
         log_level=settings.log_level,
-        middleware=[mend_answers],
-        subscriptions=False,
+        middleware=[mend_answers, keep_app, watch_runs],
+        subscriptions=bus,
     )
     resources.register(server)
-    completion.register(server, settings.clusters)
+    completion.register(server)
     set_up_logging(settings.log_level)
     for cluster in settings.clusters:
         if wire is None and is_open_to_eavesdroppers(cluster.url):

@@ -1,6 +1,7 @@
 """Parameters the model never sees: the Mage client of the cluster it named, and how to report progress."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Annotated, Any
 
@@ -12,6 +13,7 @@ from mage_mcp.settings import Settings
 from mage_mcp.text import one_line
 from mage_mcp.tools._audit import Audit
 from mage_mcp.tools._seal import Seal
+from mage_mcp.watching import Watcher
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,28 @@ class App:
     mages: Mapping[str, MageClient]
     audit: Audit
     seal: Seal = field(default_factory=Seal)
+    watcher: Watcher | None = None
 
     def mage(self, cluster: str) -> MageClient:
         """The client of a cluster; of the first where none is named. The server has refused unknown names before."""
         return self.mages[cluster] if cluster else next(iter(self.mages.values()))
+
+
+_app: ContextVar[App | None] = ContextVar("app", default=None)
+
+
+def current_app() -> App | None:
+    """What serves the present request, for the handlers that the SDK gives no context."""
+    return _app.get()
+
+
+async def keep_app(ctx: Any, call_next: Any) -> Any:
+    """A middleware: within a request `current_app` knows."""
+    token = _app.set(ctx.lifespan_context)
+    try:
+        return await call_next(ctx)
+    finally:
+        _app.reset(token)
 
 
 Report = Callable[[float, float, str], Awaitable[None]]
