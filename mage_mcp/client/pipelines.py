@@ -130,9 +130,16 @@ class Pipelines:
         except MageNotFound:
             raise await unknown_pipeline(self._transport, pipeline) from None
 
-    async def _read(self, pipeline: str) -> PipelineRecord:
+    async def with_sources(self, pipeline: str) -> PipelineRecord:
+        """Mage's own record, with the code of each block.
+
+        Raises MageNotFound without near names.
+        """
+        return await self._read(pipeline, sources=True)
+
+    async def _read(self, pipeline: str, *, sources: bool = False) -> PipelineRecord:
         reply = await self._transport.read(
-            api("pipelines", pipeline_uuid(pipeline)), includes_content=False, includes_outputs=False
+            api("pipelines", pipeline_uuid(pipeline)), includes_content=sources, includes_outputs=False
         )
         return PipelineRecord.model_validate(root(reply, "pipeline"))
 

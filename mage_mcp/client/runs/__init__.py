@@ -1,8 +1,10 @@
 """Runs of pipelines: one noun, by what is done with them."""
 
 from mage_mcp.client.runs.changing import RunChanger
+from mage_mcp.client.runs.late import LateRunReader
 from mage_mcp.client.runs.starting import RunStarter
+from mage_mcp.client.runs.stuck import RunWatcher
 
 
-class Runs(RunStarter, RunChanger):
-    """List, wait for, explain, start, retry and cancel runs."""
+class Runs(RunStarter, RunChanger, RunWatcher, LateRunReader):
+    """List, wait for, explain, start, retry, cancel and watch over runs."""
