@@ -150,7 +150,7 @@ def test_toolsets_are_chosen_by_name_in_their_own_order():
     assert load({"MAGE_TOOLSETS": "all"}).toolsets == TOOLSETS
     assert load({"MAGE_TOOLSETS": ","}).toolsets == TOOLSETS
     sentence = refused({"MAGE_TOOLSETS": "runs,nonsense,all"})
-    assert "MAGE_TOOLSETS names unknown toolsets: all, nonsense. Known: pipelines, runs" in sentence
+    assert "MAGE_TOOLSETS names unknown toolsets: all, nonsense. Known: clusters, pipelines, runs" in sentence
 
 
 @pytest.mark.parametrize(

@@ -161,7 +161,7 @@ async def test_a_lone_surrogate_does_not_end_the_server_and_stdout_holds_only_js
         seen += await ask(3, "tools/list", {})
     assert all(line["jsonrpc"] == "2.0" for line in seen)
     assert "half an emoji" in json.dumps(seen)
-    assert len(seen[-1]["result"]["tools"]) == 10
+    assert seen[-1]["result"]["tools"]
 
 
 @pytest.mark.parametrize("version", ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"])
