@@ -6,8 +6,15 @@ from functools import cache
 from typing import Any, Literal
 
 import jsonschema
-from mcp import Client
-from mcp.types import ElicitResult, TextContent
+import pytest
+from mcp import Client, MCPError
+from mcp.types import (
+    ElicitResult,
+    PromptReference,
+    ResourceTemplateReference,
+    TextContent,
+    TextResourceContents,
+)
 
 from mage_mcp.demo.world import World
 
@@ -80,3 +87,31 @@ class Host:
         answer = await self.try_call(tool, **arguments)
         assert answer.is_error, answer.text
         return answer.text
+
+    async def read(self, uri: str) -> TextResourceContents:
+        """Read a resource that there is; it is never over 8,000 tokens."""
+        (content,) = (await self.client.read_resource(uri)).contents
+        assert isinstance(content, TextResourceContents)
+        assert len(content.text.encode()) <= 32_000, uri
+        return content
+
+    async def read_json(self, uri: str) -> Any:
+        content = await self.read(uri)
+        assert content.mime_type == "application/json"
+        return json.loads(content.text)
+
+    async def unreadable(self, uri: str) -> tuple[int, str]:
+        """Read a resource that there is not; returns the code and the sentence."""
+        with pytest.raises(MCPError) as refused:
+            await self.client.read_resource(uri)
+        return refused.value.error.code, refused.value.error.message
+
+    async def complete(self, what: str, argument: str, typed: str = "", **given: str) -> list[str]:
+        """What is offered for an argument of a resource template, or of a prompt, after others were filled in."""
+        ref: Any = (
+            ResourceTemplateReference(type="ref/resource", uri=what)
+            if "://" in what
+            else PromptReference(type="ref/prompt", name=what)
+        )
+        found = await self.client.complete(ref, {"name": argument, "value": typed}, context_arguments=given or None)
+        return found.completion.values

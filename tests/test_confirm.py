@@ -56,7 +56,7 @@ async def test_without_elicitation_the_first_call_previews_and_its_code_acts(wor
         run = await slow_run(host)
         preview = (await host.call("cancel_runs", runs=[run])).data
         assert preview["changed"] is False
-        assert preview["would"] == [f"run {run} of slow_report"]
+        assert preview["would"] == [f"cancel run {run} of slow_report"]
         assert "if they agree" in preview["note"]
         assert await status(host, run) == "running"
         done = (await host.call("cancel_runs", runs=[run], confirm=preview["confirm"])).data
@@ -84,7 +84,7 @@ async def test_a_code_ends_when_the_world_has_changed(world: World, era: str):
         )
         answer = (await host.call("cancel_runs", runs=[first, second], confirm=code)).data
         assert answer["changed"] is False
-        assert answer["would"] == [f"run {second} of slow_report"]
+        assert answer["would"] == [f"cancel run {second} of slow_report"]
         assert await status(host, second) == "running"
 
 

@@ -60,6 +60,8 @@ def own_api(cluster: Cluster) -> Peer:
     url = setting_of(cluster, "url")
     missing = errors.MageNotConfigured(f"{cluster.label} has no URL.", next_step=f"Set {url} in the config file.")
     silent = f"Check that Mage is running and that {url} is right, then try again."
+    if cluster.in_cloud:
+        silent = f"get_cluster says whether it is stopped, and start_cluster starts it; else check {url}."
     return Peer(cluster.url, cluster.label, url, missing, Session, _read, if_silent=silent)
 
 

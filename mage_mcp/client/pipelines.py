@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal
 
@@ -118,7 +119,7 @@ class Pipelines:
             )
         except MageNotFound:
             raise await unknown_pipeline(self._transport, pipeline) from None
-        return _detail(record, without_ours(triggers), runs)
+        return _detail(record, without_ours(triggers), runs, now=self._transport.clock.utc())
 
     async def record(self, pipeline: str) -> PipelineRecord:
         """Mage's own record, with variables, without block sources.
@@ -145,7 +146,11 @@ class Pipelines:
 
     async def _latest_runs(self, pipeline: str) -> Sequence[RunRecord]:
         reply = await self._transport.read(
-            api("pipeline_runs"), pipeline_uuid=pipeline, _limit=_RECENT_RUNS, disable_retries_grouping=True
+            api("pipeline_runs"),
+            pipeline_uuid=pipeline,
+            _limit=_RECENT_RUNS,
+            disable_retries_grouping=True,
+            **{"order_by[]": "id desc"},
         )
         return [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
 
@@ -178,7 +183,9 @@ def _row(record: PipelineRecord) -> PipelineRow:
     )
 
 
-def _detail(record: PipelineRecord, triggers: Sequence[TriggerRecord], runs: Sequence[RunRecord]) -> PipelineDetail:
+def _detail(
+    record: PipelineRecord, triggers: Sequence[TriggerRecord], runs: Sequence[RunRecord], *, now: datetime
+) -> PipelineDetail:
     ordered = in_order(record.blocks)
     notes = []
     if len(ordered) > _MOST_BLOCKS:
@@ -199,7 +206,7 @@ def _detail(record: PipelineRecord, triggers: Sequence[TriggerRecord], runs: Seq
         callbacks=[_block(block) for block in record.callbacks],
         variables=shown_variables(record.variables, most=_MOST_VARIABLES),
         triggers=[TriggerRow.of(trigger, pipeline=False) for trigger in triggers[:20]],
-        latest_runs=[run_row(run, pipeline=False) for run in runs],
+        latest_runs=[run_row(run, now=now, pipeline=False) for run in runs],
         updated_at=record.updated_at,
         note=" ".join(notes),
     )

@@ -11,9 +11,9 @@ from mage_mcp.client.records import UNFINISHED, BlockRunRecord, RunRecord
 from mage_mcp.errors import MageInvalid
 from mage_mcp.text import one_line, quoted
 
-_AGE = re.compile(r"([0-9]{1,9})\s*(s|m|min|h|d|w)", re.IGNORECASE)
+_AGE = re.compile(r"([0-9]{1,9})\s*(s|m|min|h|d|w|H|D|W)")
 _UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_GOES_ON = frozenset({*UNFINISHED, "queued"})
+_WAITING = frozenset({"initial", "queued"})
 _NAME = 60
 _UNTOLD = "get_run says why"
 
@@ -24,12 +24,12 @@ class RunRow(Answer):
     status: str
     trigger: Name = ""
     started_at: UtcTime | None = None
-    duration_s: float | None = None
+    duration_s: float | None = Field(default=None, description="So far, if it goes on; since its retry, if it had one.")
     failed_block: Name = ""
     error: Message = ""
 
 
-def run_row(record: RunRecord, *, pipeline: bool = True) -> RunRow:
+def run_row(record: RunRecord, *, now: datetime, pipeline: bool = True) -> RunRow:
     """The row of one run; failed ones with the first failing block and a short error."""
     failing = failed_blocks(record)
     error = ""
@@ -41,7 +41,7 @@ def run_row(record: RunRecord, *, pipeline: bool = True) -> RunRow:
         status=record.status,
         trigger=one_line(record.pipeline_schedule_name, 60),
         started_at=record.started_at or record.created_at,
-        duration_s=duration_s(record),
+        duration_s=duration_s(record, now),
         failed_block=failing[0].block_uuid if record.status == "failed" and failing else "",
         error=error,
     )
@@ -73,11 +73,20 @@ def ended_at(record: RunRecord) -> datetime | None:
 
 
 def duration_s(record: RunRecord | BlockRunRecord, now: datetime | None = None) -> float | None:
-    """Seconds from start to end; to `now`, where given, for what goes on."""
-    end = now if record.status in _GOES_ON else record.completed_at or record.updated_at
-    if record.started_at is None or end is None:
+    """Seconds from start to end; to `now`, where given, for what runs. None for what waits.
+
+    A run keeps the start of its first attempt; while it runs, its last change is when it began to, a retry included.
+    """
+    if record.status in _WAITING:
         return None
-    return round(max(0.0, (end - record.started_at).total_seconds()), 1)
+    began, end = record.started_at, record.completed_at or record.updated_at
+    if record.status == "running":
+        end = now
+        if isinstance(record, RunRecord) and began and record.updated_at:
+            began = max(began, record.updated_at)
+    if began is None or end is None:
+        return None
+    return round(max(0.0, (end - began).total_seconds()), 1)
 
 
 def parse_moment(text: str, *, name: str, now: datetime) -> int:

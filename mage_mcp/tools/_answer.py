@@ -5,6 +5,7 @@ cleaned and redacted here, whatever the client layer did.
 """
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -34,9 +35,30 @@ def structured(answer: Answer, *, mage: Mage | None = None) -> dict[str, Any]:
 def _structured(answer: Answer, marked: dict[str, Untrusted], mage: Mage | None) -> dict[str, Any]:
     named = {"cluster": mage.name} if mage is not None and mage.name != DEFAULT_CLUSTER else {}
     data: dict[str, Any] = named | answer.lean(show)
+    if mage is not None:
+        data = with_cluster(data, mage)
     if marked:
         data["untrusted"] = sorted(marked)
     return data
+
+
+_CALLS = re.compile(
+    r"\b((?:get|list|trigger|retry|cancel|start|stop|restart)_(?:pipelines?|runs?|run_logs|triggers|cluster|block_output)\()"
+)
+_OUR_WORDS = frozenset({"next_steps", "next_step", "note", "waits_for"})
+
+
+def with_cluster(value: Any, mage: Mage, *, ours: bool = False) -> Any:
+    """The same with the cluster named in every call that our own sentences suggest, so that it can be made as it is."""
+    if mage.name == DEFAULT_CLUSTER:
+        return value
+    if isinstance(value, str):
+        return _CALLS.sub(rf"\1cluster={mage.name!r}, ", value) if ours else value
+    if isinstance(value, dict):
+        return {key: with_cluster(item, mage, ours=ours or key in _OUR_WORDS) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_cluster(item, mage, ours=ours) for item in value]
+    return value
 
 
 def shown(value: Any) -> Any:

@@ -97,28 +97,33 @@ async def get_block_output(
     return await mage.outputs.get(block, run=run, pipeline=pipeline, rows=rows)
 
 
-async def _plan_retry(mage: Mage, run: RunId, from_block: FromBlock) -> Plan:
+DryRun = Annotated[bool, Field(description="Only say what would run, and write, again.")]
+
+
+async def _plan_retry(mage: Mage, run: RunId, from_block: FromBlock, dry_run: DryRun) -> Plan:
+    if dry_run:
+        return Plan()
     planned = await mage.runs.plan_retry(run, from_block=from_block)
     return Plan(
-        question=f"Retry run {run} of {quoted(planned.pipeline)}? Exporters that completed would write again:",
-        acts=tuple(sorted(map(quoted, planned.wrote_before))),
+        question=f"Retry run {run} of {quoted(planned.pipeline)} on {mage.label}? It had exported already:",
+        acts=tuple(f"{quoted(block)} writes its data again" for block in sorted(planned.wrote_before)),
     )
 
 
 @tools.destroy("Retry a run", plan=_plan_retry)
-async def retry_run(mage: Mage, run: RunId, from_block: FromBlock = "") -> Retried:
+async def retry_run(mage: Mage, run: RunId, from_block: FromBlock = "", dry_run: DryRun = False) -> Retried:
     """Run the unfinished blocks of an ended run again, or all from one block on.
 
     A person is asked if completed exporters would write twice. A completed run needs from_block.
     """
-    return await mage.runs.retry(run, from_block=from_block)
+    return await mage.runs.retry(run, from_block=from_block, dry_run=dry_run)
 
 
 async def _plan_cancel(mage: Mage, runs: RunIds) -> Plan:
     records = await mage.runs.to_cancel(runs)
     return Plan(
-        question=f"Cancel {len(records)} run{'s' if len(records) != 1 else ''}? Their work in progress is lost:",
-        acts=tuple(f"run {record.id} of {quoted(record.pipeline_uuid)}" for record in records),
+        question=f"Cancel runs on {mage.label}? What they are doing is lost:",
+        acts=tuple(f"cancel run {record.id} of {quoted(record.pipeline_uuid)}" for record in records),
     )
 
 

@@ -225,12 +225,15 @@ async def test_retry_run_from_a_block_that_leaves_the_failed_one_out_is_refused(
 async def test_retry_run_of_a_completed_run_needs_a_block_and_asks_before_exporters_run_again(host: Host):
     run = (await host.call("get_run", pipeline="sales_daily", status="completed")).data["run"]
     assert "Give from_block" in await host.refused("retry_run", run=run)
+    preview = (await host.call("retry_run", run=run, from_block="add_tax", dry_run=True)).data
+    assert preview["would"] == ["add_tax runs again", "export_orders runs again, and writes its data again"]
+    assert preview["changed"] is False
     host.person.asked.clear()
     host.person.action = "decline"
     declined = (await host.call("retry_run", run=run, from_block="add_tax")).data
     assert declined["changed"] is False
     assert "declined" in declined["note"]
-    assert "- export_orders" in host.person.asked[-1]
+    assert "- export_orders writes its data again" in host.person.asked[-1]
     assert (await host.call("get_run", run=run)).data["status"] == "completed"
     host.person.action = "accept"
     retried = (await host.call("retry_run", run=run, from_block="add_tax")).data
@@ -250,7 +253,9 @@ async def test_a_run_that_goes_on_is_not_retried_but_can_be_cancelled_once_a_per
     host.person.agree = False
     kept = (await host.call("cancel_runs", runs=[run])).data
     assert kept["changed"] is False
-    assert host.person.asked == [f"Cancel 1 run? Their work in progress is lost:\n- run {run} of slow_report"]
+    (asked,) = host.person.asked
+    assert asked.startswith("Cancel runs on Mage at ")
+    assert asked.endswith(f"\n- cancel run {run} of slow_report")
     assert (await host.call("get_run", run=run)).data["status"] == "running"
     host.person.agree = True
     cancelled = (await host.call("cancel_runs", runs=[run])).data

@@ -155,12 +155,22 @@ class RunChanger(RunReader):
             return None
         return _seconds(trigger.settings.get("timeout"))
 
-    async def retry(self, run: int, *, from_block: str = "") -> Retried:
+    async def _preview_retry(self, run: int, *, from_block: str = "") -> Retried:
+        """What `retry` would run again, said and not done. Raises as it does."""
+        plan = await self.plan_retry(run, from_block=from_block)
+        would = [
+            f"{block} runs again{', and writes its data again' * (block in plan.wrote_before)}" for block in plan.blocks
+        ]
+        return plan.model_copy(update={"would": would})
+
+    async def retry(self, run: int, *, from_block: str = "", dry_run: bool = False) -> Retried:
         """Run the blocks of an ended run again, in the same run: all that did not complete, or all from one block on.
 
         Raises MageInvalid and MageNotFound as `plan_retry` does. Source: Mage PipelineRunResource.update with
         `pipeline_run_action: retry_blocks`.
         """
+        if dry_run:
+            return await self._preview_retry(run, from_block=from_block)
         plan = await self.plan_retry(run, from_block=from_block)
         body: dict[str, Any] = {"pipeline_run_action": "retry_blocks"}
         if from_block:

@@ -86,12 +86,14 @@ class RunReader:
             complete = total <= len(records)
             counts = _count(records) if complete else await self._counts(path, params, total=total)
         return RunPage.fitted(
-            [run_row(record, pipeline=not pipeline) for record in records],
+            [run_row(record, now=self._transport.clock.utc(), pipeline=not pipeline) for record in records],
             total=total,
             limit=limit,
             offset=offset,
             counts=counts,
-            note="" if records else await self._why_empty(pipeline, total=total, status=status, since=since),
+            note=""
+            if records
+            else await self._why_empty(pipeline, total=total, status=status, bounded=bool(since or until)),
         )
 
     async def record(self, run: int) -> RunRecord:
@@ -124,7 +126,9 @@ class RunReader:
         Raises MageInvalid where neither or both are given, MageNotFound.
         """
         if bool(run) == bool(pipeline):
-            raise MageInvalid("Which run?", next_step="Give either run (an id or a link) or pipeline (its latest run).")
+            raise MageInvalid(
+                "Which run?", next_step="Give run (an id or a link) or pipeline (its latest run), one of the two."
+            )
         if run:
             return await self.record(self.run_id(run))
         found = await self.latest(pipeline, status=status)
@@ -230,17 +234,18 @@ class RunReader:
         found = dict(zip(untold, errors, strict=True))
         return [cause.model_copy(update={"error": found.get(cause.latest_run, cause.error)}) for cause in causes]
 
-    async def _why_empty(self, pipeline: str, *, total: int, status: str | None, since: str) -> str:
+    async def _why_empty(self, pipeline: str, *, total: int, status: str | None, bounded: bool) -> str:
         if total:
             return f"The offset is past the end: there are {total}."
         what = f"{status} runs" if status else "runs"
+        when = " in that time" if bounded else ""
         if not pipeline:
-            return f"There are no {what}{' in that time' if since else ''}."
+            return f"There are no {what}{when}."
         await self._pipelines.record(pipeline)
         triggers = await self._triggers.of_pipeline(pipeline)
         asleep = triggers and all(trigger.status == "inactive" for trigger in triggers)
         why = " Its triggers are all inactive." if asleep else "" if triggers else " It has no trigger."
-        return f"{quoted(pipeline)} has no {what}{' in that time' if since else ''}.{why}"
+        return f"{quoted(pipeline)} has no {what}{when}.{why}"
 
 
 def _place(parts: SplitResult) -> str:
