@@ -54,11 +54,10 @@ class Peer:
 
 def own_api(cluster: Cluster) -> Peer:
     """The cluster's own API."""
-    if cluster.name == DEFAULT_CLUSTER:
-        missing = errors.MageNotConfigured("No Mage server is configured.")
-        return Peer(cluster.url, cluster.label, "MAGE_URL", missing, Session, _read)
     url = setting_of(cluster, "url")
     missing = errors.MageNotConfigured(f"{cluster.label} has no URL.", next_step=f"Set {url} in the config file.")
+    if cluster.name == DEFAULT_CLUSTER:
+        missing = errors.MageNotConfigured("No Mage server is configured.")
     silent = f"Check that Mage is running and that {url} is right, then try again."
     if cluster.in_cloud:
         silent = f"get_cluster says whether it is stopped, and start_cluster starts it; else check {url}."

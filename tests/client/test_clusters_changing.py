@@ -82,8 +82,11 @@ async def test_a_dry_run_writes_nothing_and_says_what_it_would_do(cloud: CloudWo
     async with mage_in(cloud) as mage:
         envs = await mage.clusters.update_env_vars(set_={"A": "1"}, unset=["SENTRY_DSN"], dry_run=True)
         config = await mage.clusters.update_config({"image": {"tag": "0.9.81"}}, dry_run=True)
-    assert (envs.changed, envs.would) == (False, ["add A", "remove SENTRY_DSN"])
-    assert (config.changed, config.would) == (False, ['change image.tag: "0.9.80" → "0.9.81"'])
+    restarts = envs.would[2:]
+    assert "restart Production (cl-prod), which Mage Cloud does after saving" in restarts
+    assert any("crash_loop" in act for act in restarts)
+    assert (envs.changed, envs.would[:2]) == (False, ["add A", "remove SENTRY_DSN"])
+    assert (config.changed, config.would) == (False, ['change image.tag: "0.9.80" → "0.9.81"', *restarts])
     assert not cloud.puts
 
 

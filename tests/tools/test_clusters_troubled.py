@@ -99,3 +99,31 @@ async def test_a_gateway_that_fails_while_a_cluster_is_stopped_leaves_the_truth_
         sentence = await host.refused("stop_cluster", cluster="staging")
         assert "may or may not have happened" in sentence
         assert cloud.clusters["staging"].status == "Active"
+
+
+async def test_silence_is_told_only_where_the_status_does_not_explain_it(cloud: CloudWorld, era: str):
+    async with cloud_host(cloud, era, confirm="never") as host:
+        await host.call("stop_cluster", cluster="prod", wait_s=45)
+        assert "note" not in (await rows(host))["prod"]
+        sentence = await host.refused("list_pipelines", cluster="prod")
+        assert "get_cluster says whether it is stopped, and start_cluster starts it" in sentence
+        await host.call("start_cluster", cluster="prod")
+        assert (await rows(host))["prod"]["note"] == "Its own API does not answer yet."
+        cloud.clock.advance(65)  # Active, and silent still
+        assert "not available" in (await host.call("get_cluster", cluster="prod")).data["note"]
+
+
+async def test_a_dry_run_names_the_restart_and_what_that_interrupts(cloud: CloudWorld, era: str):
+    async with cloud_host(cloud, era) as host:
+        for tool, arguments in (
+            ("update_cluster_env_vars", {"set": {"AWS_SECRET_ACCESS_KEY": "x"}, "replace_references": True}),
+            ("update_cluster_config", {"patch": {"labels": {"team": "data"}}}),
+        ):
+            told = (await host.call(tool, cluster="prod", dry_run=True, **arguments)).data
+            assert told["changed"] is False
+            assert told["note"].startswith("A dry run: nothing was written.")
+            assert any("restart Production (cl-prod)" in act for act in told["would"])
+            assert any("crash_loop" in act for act in told["would"])
+            nothing = {"unset": ["NOPE"]} if "set" in arguments else {"patch": {"labels": None}}
+            assert "would" not in (await host.call(tool, cluster="prod", dry_run=True, **nothing)).data
+    assert cloud.puts == []

@@ -73,14 +73,16 @@ class ClusterConfig(ClusterPower):
         mark = self._cloud.writes
         first = await self._cloud.state()
         if dry_run:
-            return env_answer(Saved(first, _env_diff(first, set_, unset, replace_references), None, None), dry_run=True)
+            planned = _env_diff(first, set_, unset, replace_references)
+            plan = await self._plan(first, "environment variables", env_acts(planned))
+            return env_answer(Saved(first, planned, None, None), would=plan.acts if planned.changes else ())
         asked = [*set_, *unset]
 
         def change(state: CloudState) -> tuple[EnvDiff, dict[str, Any] | None]:
             diff = _env_diff(state, set_, unset, replace_references)
             return diff, {**state.writable_config(), ENVS: diff.envs} if diff.changes else None
 
-        saved = await self._save(change, mark, what="change its environment variables", role="Admin")
+        saved = await self._save(change, mark, what="change the environment variables", role="Admin")
         answer = env_answer(
             saved,
             others=between(first, saved, asked),
@@ -117,15 +119,16 @@ class ClusterConfig(ClusterPower):
         mark = self._cloud.writes
         first = await self._cloud.state()
         if dry_run:
-            new = merged(first.writable_config(), patch)
-            return config_answer(Saved(first, diff_lines(first.config, new), None, None), dry_run=True)
+            lines = diff_lines(first.config, merged(first.writable_config(), patch))
+            plan = await self._plan(first, "config", [f"change {line}" for line in lines])
+            return config_answer(Saved(first, lines, None, None), would=plan.acts if lines else ())
 
         def change(state: CloudState) -> tuple[list[str], dict[str, Any] | None]:
             new = merged(state.writable_config(), patch)
             lines = diff_lines(state.config, new)
             return lines, new if lines else None
 
-        saved = await self._save(change, mark, what="change its config", role="Editor or Admin")
+        saved = await self._save(change, mark, what="change the config", role="Editor or Admin")
         touched = paths(saved.before.config, saved.sent) if saved.sent is not None else []
         answer = config_answer(
             saved,
@@ -148,7 +151,7 @@ class ClusterConfig(ClusterPower):
             outcome, sent = change(before)
             if sent is None:
                 return Saved(before, outcome, None, before)
-            return await self._write(before, outcome, sent, what=f"{what} ({before.title})", role=role)
+            return await self._write(before, outcome, sent, what=f"{what} of {before.title}", role=role)
 
         async with self._cloud.writing():
             ours = frozenset(self._cloud.ours_since(mark))

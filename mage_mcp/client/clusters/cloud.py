@@ -95,6 +95,11 @@ class CloudState:
         """Active, or on the way there."""
         return self.status.casefold() in _ON_THE_WAY_UP and self.replicas != 0
 
+    @property
+    def is_coming_up(self) -> bool:
+        """It starts or restarts."""
+        return self.is_up and not self.is_active
+
     def writable_config(self) -> dict[str, Any]:
         """The config as an object; an empty one where it is null.
 

@@ -123,7 +123,8 @@ class ClusterPower(ClusterWaiter):
             known = await self._noted()
             state = await self._cloud.state()
             if (state.is_off) and not known.restart_began:
-                return self._change(state, state, changed=False, note="It is stopped; start_cluster starts it.")
+                note = f"It is {state.status.lower()}; start_cluster starts it."
+                return self._change(state, state, changed=False, note=note)
             if not self._restarting:
                 note, ours = self._begin(known if known.restart_began and not state.is_up else None), True
         restart = self._restart

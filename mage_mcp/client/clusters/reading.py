@@ -1,6 +1,5 @@
 """Looking at a cluster through both of its APIs: Mage Cloud's and its own, whichever answers."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,25 +12,18 @@ from mage_mcp.client.clusters.masking import ENVS, masked_config
 from mage_mcp.client.clusters.models import ClusterDetail, ClusterRow
 from mage_mcp.client.clusters.notes import Notes, NotesFile
 from mage_mcp.client.clusters.settings import missing_settings, what_is_missing
+from mage_mcp.client.clusters.under_way import runs_under_way
 from mage_mcp.client.paths import api
-from mage_mcp.client.records import RunRecord, parse_time
+from mage_mcp.client.records import parse_time
 from mage_mcp.client.replies import count, rows
-from mage_mcp.client.transport import Params, Transport
+from mage_mcp.client.transport import Transport
 from mage_mcp.errors import MageError, MageNotFound, MageRefused, MageReplyInvalid, MageUnreachable, MageUnsupported
-from mage_mcp.text import one_line, quoted
+from mage_mcp.text import one_line
 
 ROW_WITHIN_S = 5.0
 _DETAIL_WITHIN_S = 20.0
-_RUNS_WITHIN_S = 15.0
-_MOST_RUNS = 10
 _MOST_NAMES = 200
 _OVER_AFTER_S = 3600
-_RUNNING: Params = {
-    "status": "running",
-    "order_by[]": "id desc",
-    "disable_retries_grouping": True,
-    "_limit": _MOST_RUNS,
-}
 
 
 @dataclass
@@ -45,6 +37,7 @@ class Look:
     runs: dict[str, int] = field(default_factory=dict)
     cloud_asked: bool = False
     api_asked: bool = False
+    api_silent: bool = False
     api_note: str = ""
     cloud_note: str = ""
     notes: list[str] = field(default_factory=list)
@@ -154,9 +147,13 @@ class ClusterReader:
                 group.start_soon(self._ask_cloud, look)
                 group.start_soon(self._ask_cluster, look, fully)
         if self._cluster.url and not look.api_asked:
-            look.api_note = f"Its own API did not answer within {within_s:.0f} s."
+            look.api_silent, look.api_note = True, f"Its own API did not answer within {within_s:.0f} s."
         if self._has_cloud and not look.cloud_asked:
             look.cloud_note = f"Mage Cloud did not answer within {within_s:.0f} s."
+        if look.api_silent and look.state is not None and look.state.is_off:
+            look.api_note = ""  # as is to be expected
+        elif look.api_silent and look.state is not None and look.state.is_coming_up:
+            look.api_note = "Its own API does not answer yet."
         if self._cluster.in_cloud:
             await self._tell_notes(look)
         return look
@@ -189,6 +186,8 @@ class ClusterReader:
         except MageRefused as error:
             look.answers = True
             look.api_note = f"Its own API answers, but: {error}"
+        except MageUnreachable as error:
+            look.api_silent, look.api_note = True, error.what
         except MageError as error:
             look.api_note = error.what
         look.api_asked = True
@@ -237,44 +236,7 @@ class ClusterReader:
         }
 
     async def _runs_under_way(self, state: CloudState) -> list[str]:
-        """Sentences on what a stop would interrupt: the ten latest runs, sorted, and how many more.
-
-        Stable while the same runs are under way; where they cannot be looked up, that is what is said. A cluster that
-        starts or restarts and does not answer runs nothing that this has not interrupted already.
-        """
-        if state.is_off:
-            return []
-        if not self._cluster.url:
-            return [f"interrupt whatever runs: {self._transport.peer.setting} is not set, so runs were not looked up"]
-        found: Sequence[RunRecord] | None = None
-        total = 0
-        with anyio.move_on_after(_RUNS_WITHIN_S):
-            try:
-                reply = await self._transport.read(
-                    api("pipeline_runs"),
-                    **_RUNNING,
-                )
-                found = [RunRecord.model_validate(row) for row in rows(reply, "pipeline_runs")]
-                total = count(reply, fallback=len(found))
-            except MageUnreachable:
-                if await self._is_coming_up(state):
-                    return []
-            except MageError:
-                pass
-        if found is None:
-            return ["interrupt whatever runs: its own API does not tell which, so runs could not be looked up"]
-        latest = sorted((run.id, run.pipeline_uuid) for run in found)
-        acts = [f"interrupt run {run} of {quoted(pipeline)}" for run, pipeline in latest]
-        return [*acts, f"interrupt {total - len(latest)} older runs"] if total > len(latest) else acts
-
-    async def _is_coming_up(self, state: CloudState) -> bool:
-        """It starts or restarts, or has begun to since it was looked at."""
-        if state.is_active:
-            try:
-                state = await self._cloud.state()
-            except MageError:
-                return False
-        return state.is_up and not state.is_active
+        return await runs_under_way(self._transport, self._cloud, state)
 
 
 def _envs(state: CloudState | None) -> Any:

@@ -38,17 +38,22 @@ def env_acts(diff: EnvDiff) -> list[str]:
 
 
 def env_answer(
-    saved: Saved[EnvDiff], *, others: list[str] | None = None, not_kept: list[str] | None = None, dry_run: bool = False
+    saved: Saved[EnvDiff],
+    *,
+    others: list[str] | None = None,
+    not_kept: list[str] | None = None,
+    would: Sequence[str] | None = None,
 ) -> EnvVarsChange:
+    """`would` is what a dry run found; None where it was none."""
     diff = saved.outcome
     notes = [saved.note, *diff.notes, *_warnings(others, not_kept)]
     if not diff.changes:
         notes.append("Nothing to change, so nothing was written.")
-    elif dry_run:
-        notes.append("A dry run: nothing was written.")
+    elif would is not None:
+        notes = ["A dry run: nothing was written.", *(["It would be so:"] if diff.notes else []), *notes]
     return EnvVarsChange(
         changed=saved.sent is not None,
-        would=env_acts(diff) if dry_run else [],
+        would=list(would or ()),
         cloud_name=saved.before.name,
         cloud_id=saved.before.id,
         added=diff.added,
@@ -67,16 +72,16 @@ def config_answer(
     *,
     others: list[str] | None = None,
     not_kept: list[str] | None = None,
-    dry_run: bool = False,
+    would: Sequence[str] | None = None,
 ) -> ConfigChange:
     notes = [saved.note, *_warnings(others, not_kept)]
     if not saved.outcome:
         notes.append("Nothing to change, so nothing was written.")
-    elif dry_run:
+    elif would is not None:
         notes.append("A dry run: nothing was written.")
     return ConfigChange(
         changed=saved.sent is not None,
-        would=[f"change {line}" for line in saved.outcome] if dry_run else [],
+        would=list(would or ()),
         cloud_name=saved.before.name,
         cloud_id=saved.before.id,
         diff=saved.outcome,
