@@ -10,10 +10,12 @@ from pydantic import BaseModel, Field
 
 from mage_mcp.client.deadline import current_deadline
 from mage_mcp.errors import MageRefused
+from mage_mcp.text import one_line
 from mage_mcp.tools._deps import App
 
 ANSWER_WITHIN_S = 300.0
 """How long a person has, where the question holds the call open (protocols before 2026-07-28)."""
+_LONGEST_LINE = 500
 MOST_QUESTIONS = 3
 """Where the world keeps changing between question and answer, nothing is done after so many."""
 
@@ -98,7 +100,8 @@ def ask(plan: Plan, ctx: Context[App], *, key: str, protected: bool) -> Agreemen
             return Agreement(agree=False)
         if deadline := current_deadline():
             deadline.pause(at_most_s=ANSWER_WITHIN_S)
-        return Elicit("\n".join((plan.question, *(f"- {act}" for act in plan.acts))), Agreement)
+        lines = (plan.question, *(f"- {act}" for act in plan.acts))
+        return Elicit("\n".join(one_line(line, _LONGEST_LINE) for line in lines), Agreement)
     if ctx.request_context.lifespan_context.settings.confirm == "person":
         raise MageRefused(
             "This needs a person's yes, and this client cannot ask one; nothing was changed.",

@@ -12,7 +12,7 @@ from mage_mcp.client import Mage as MageClient
 from mage_mcp.client.models import Answer, Change
 from mage_mcp.errors import MageError
 from mage_mcp.tools._answer import to_result
-from mage_mcp.tools._audit import NEVER_SHOWN
+from mage_mcp.tools._audit import NEVER_SHOWN, masked_arguments
 from mage_mcp.tools._confirm import Agreement, Consent, Plan, Verdict, ask, can_ask, judge, needs_nobody
 from mage_mcp.tools._deps import App
 from mage_mcp.tools._signature import CLUSTER, CONFIRM, ConfirmCode, dressed, sign
@@ -71,7 +71,8 @@ class _Guard:
                 return planned
         if not mage.protected:
             return Plan()
-        shown = ", ".join(f"{k}={v!r}" for k, v in _given(arguments).items() if k not in NEVER_SHOWN and v)
+        given = {k: v for k, v in _given(arguments).items() if k not in NEVER_SHOWN and v}
+        shown = ", ".join(f"{k}={v!r}" for k, v in masked_arguments(given).items())
         return Plan(f"{self._title} on {mage.label}, which is protected?", (f"{self._fn.__name__}({shown})",))
 
     @contextmanager
@@ -94,7 +95,7 @@ class _Guard:
         """Judge, act or not, and write both audit lines whatever happens."""
         app, mage, name = ctx.request_context.lifespan_context, arguments["mage"], self._fn.__name__
         given = _given(arguments)
-        bound = {"tool": name, "cluster": mage.name, "arguments": given}
+        bound = {"tool": name, "cluster": mage.name, "arguments": _meant(given)}
         verdict = judge(
             planned,
             consent,
@@ -130,7 +131,12 @@ class _Guard:
         return again, Verdict.GREW if can_ask(ctx) else Verdict.PREVIEW
 
     def _key(self, mage: MageClient, arguments: dict[str, Any]) -> str:
-        return repr((self._fn.__name__, mage.name, sorted(_given(arguments).items())))
+        return repr((self._fn.__name__, mage.name, sorted(_meant(_given(arguments)).items())))
+
+
+def _meant(given: dict[str, Any]) -> dict[str, Any]:
+    """Without what changes nothing of what is done: how long the call waits for it."""
+    return {name: value for name, value in given.items() if name != "wait_s"}
 
 
 def _not_done(answer: type[Change], verdict: Verdict, planned: Plan, *, given: str, anew: str) -> Change:
