@@ -63,6 +63,11 @@ class Cluster(BaseModel):
         return bool(self.team_id and self.cluster_id)
 
 
+def setting_of(cluster: Cluster, key: str) -> str:
+    """The name under which a person set it: MAGE_URL, or `url` of [clusters.prod]."""
+    return f"MAGE_{key.upper()}" if cluster.name == DEFAULT_CLUSTER else f"`{key}` of [clusters.{cluster.name}]"
+
+
 class Settings(BaseModel):
     """The whole configuration. `sources` tells where each value that is not a default came from."""
 

@@ -11,7 +11,7 @@ from mage_mcp import errors
 from mage_mcp.client.deadline import Clock
 from mage_mcp.client.paths import api
 from mage_mcp.client.replies import StaleSession, root, rows
-from mage_mcp.settings import Cluster
+from mage_mcp.settings import Cluster, setting_of
 from mage_mcp.text import remember_secret
 
 PAUSE_AFTER_REFUSAL_S = 60.0
@@ -46,7 +46,7 @@ class Session:
                     await self._log_in(first=True)
         headers = self._key()
         if self._token:
-            headers["OAUTH-TOKEN"] = _sendable(self._token, "MAGE_TOKEN")
+            headers["OAUTH-TOKEN"] = _sendable(self._token, self._setting("token"))
         return headers, self._token
 
     async def renew(self, stale: str) -> None:
@@ -56,15 +56,15 @@ class Session:
         """
         if not self._can_log_in:
             if stale:
-                raise errors.MageAuthRequired(f"{self._cluster.label} does not accept the token: expired or revoked.")
-            raise errors.MageAuthRequired(f"{self._cluster.label} needs a login and none is configured.")
+                raise self._needs_login(f"{self._cluster.label} does not accept the token: expired or revoked.")
+            raise self._needs_login(f"{self._cluster.label} needs a login and none is configured.")
         async with self._lock:
             if self._token == stale:
                 self._token, self._open = "", False
                 await self._log_in(first=False)
 
     def _key(self) -> dict[str, str]:
-        return {"X-API-KEY": _sendable(self._cluster.api_key.get_secret_value(), "MAGE_API_KEY")}
+        return {"X-API-KEY": _sendable(self._cluster.api_key.get_secret_value(), self._setting("api_key"))}
 
     @property
     def _can_log_in(self) -> bool:
@@ -83,10 +83,19 @@ class Session:
         except errors.MageWriteUncertain as error:  # a lost login changed nothing that matters
             raise errors.MageUnreachable(f"{self._cluster.label} did not answer the login.") from error
         except StaleSession:
-            raise errors.MageAuthRequired(f"{self._cluster.label} refuses the login itself.") from None
+            raise self._needs_login(f"{self._cluster.label} refuses the login itself.") from None
         else:
             self._token = token
             remember_secret(token)
+
+    def _needs_login(self, what: str) -> errors.MageAuthRequired:
+        email, password, token = map(self._setting, ("email", "password", "token"))
+        return errors.MageAuthRequired(
+            what, next_step=f"Ask the person to set {email} and {password}, or a fresh {token}."
+        )
+
+    def _setting(self, key: str) -> str:
+        return setting_of(self._cluster, key)
 
     async def _fresh_token(self) -> str:
         password = self._cluster.password
@@ -103,7 +112,10 @@ class Session:
         if self._clock.now() - self._refused_at < PAUSE_AFTER_REFUSAL_S:
             raise errors.MageAuthRequired(
                 f"{self._cluster.label} refused the email or the password.",
-                next_step="Correct MAGE_EMAIL and MAGE_PASSWORD and restart the server; it makes no new try for 60 s.",
+                next_step=(
+                    f"Correct {self._setting('email')} and {self._setting('password')} and restart the server; "
+                    "it makes no new try for 60 s."
+                ),
             )
         self._refused_at = None
 

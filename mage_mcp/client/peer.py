@@ -10,7 +10,7 @@ from mage_mcp import errors
 from mage_mcp.client.auth import Exchange, Session
 from mage_mcp.client.deadline import Clock
 from mage_mcp.client.replies import read_reply
-from mage_mcp.settings import DEFAULT_CLUSTER, Cluster
+from mage_mcp.settings import DEFAULT_CLUSTER, Cluster, setting_of
 from mage_mcp.text import one_line, remember_secret
 
 if TYPE_CHECKING:
@@ -66,11 +66,6 @@ def own_api(cluster: Cluster) -> Peer:
 
 def _read(status: int, body: bytes, *, what: str, label: str, sent: Any) -> dict[str, Any]:  # noqa: ARG001
     return read_reply(status, body, what=what, label=label)
-
-
-def setting_of(cluster: Cluster, key: str) -> str:
-    """The name under which a person set it: MAGE_URL, or `url` of [clusters.prod]."""
-    return f"MAGE_{key.upper()}" if cluster.name == DEFAULT_CLUSTER else f"`{key}` of [clusters.{cluster.name}]"
 
 
 def open_http(

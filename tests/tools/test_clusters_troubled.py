@@ -127,3 +127,13 @@ async def test_a_dry_run_names_the_restart_and_what_that_interrupts(cloud: Cloud
             nothing = {"unset": ["NOPE"]} if "set" in arguments else {"patch": {"labels": None}}
             assert "would" not in (await host.call(tool, cluster="prod", dry_run=True, **nothing)).data
     assert cloud.puts == []
+
+
+async def test_a_login_that_is_missing_or_wrong_is_told_by_the_settings_of_that_cluster(cloud: CloudWorld, era: str):
+    cloud.ask_for_login()
+    wrong = {"email": "admin@demo.invalid", "password": SecretStr("planted-wrong-password")}
+    async with cloud_host(cloud, era, marks={"staging": wrong}) as host:
+        assert "`password` of [clusters.prod]" in (await host.call("get_cluster", cluster="prod")).data["note"]
+        sentence = await host.refused("list_pipelines", cluster="staging")
+    assert "Correct `email` of [clusters.staging] and `password` of [clusters.staging]" in sentence
+    assert "planted" not in sentence

@@ -2,9 +2,8 @@
 
 import re
 
-from mage_mcp.client.peer import setting_of
 from mage_mcp.errors import MageNotConfigured
-from mage_mcp.settings import DEFAULT_CLUSTER, Cluster
+from mage_mcp.settings import DEFAULT_CLUSTER, Cluster, setting_of
 from mage_mcp.text import one_line
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
