@@ -45,6 +45,8 @@ class _Watch:
     uris: Counter[str] = field(default_factory=Counter)
     scope: anyio.CancelScope = field(default_factory=anyio.CancelScope)
     looked: anyio.Event = field(default_factory=anyio.Event)
+    late: bool = False
+    """Somebody listens since before Mage first answered, and may have missed what happened until then."""
     over: bool = False
 
 
@@ -82,6 +84,8 @@ class Watcher:
             with anyio.move_on_after(_BEFORE_THE_ACK_S):
                 for watch, _ in joined:
                     await watch.looked.wait()
+            for watch, _ in joined:
+                watch.late |= not watch.looked.is_set()
             yield
         finally:
             for watch, uri in joined:
@@ -98,7 +102,7 @@ class Watcher:
         if watch is None or watch.over:
             if self._group is None:
                 raise RuntimeError("use `async with Watcher(…)`: its pollers need somebody to wait for them")
-            if len(self._watches) >= MOST_WATCHED and watch is None:
+            if sum(not each.over for each in self._watches.values()) >= MOST_WATCHED:
                 raise MageInvalid(
                     f"{MOST_WATCHED} runs are watched already.", next_step="End another subscription first."
                 )
@@ -123,7 +127,7 @@ class Watcher:
 
     async def _follow(self, watch: _Watch) -> None:
         """Look until the run has ended, or is gone; that is told too."""
-        clock, pause = watch.mage.clock, FIRST_S
+        clock, pause = watch.mage.clock, 0.0
         seen: RunRecord | None = None
         while True:
             began = clock.now()
@@ -133,14 +137,15 @@ class Watcher:
             except MageNotFound:
                 break
             except MageError:
-                pause = min(2 * pause, DOWN_S)
+                pause = min(max(FIRST_S, 2 * pause), DOWN_S)
+                watch.late |= seen is None
             else:
                 if now.status not in UNFINISHED:
                     break
-                changed = seen is not None and _state(now) != _state(seen)
-                if changed:
+                if watch.late if seen is None else _state(now) != _state(seen):
                     await self._tell(watch)
-                pause = FIRST_S if changed or seen is None else min(1.2 * pause, SLOWEST_S)
+                    pause = 0.0
+                pause = min(max(FIRST_S, 1.2 * pause), SLOWEST_S)
                 pause = max(pause, _ITS_SHARE * (clock.now() - began))
                 seen = now
             watch.looked.set()
