@@ -1,20 +1,26 @@
 """What a host can offer while a person types an argument of a prompt or of a resource template.
 
-Arguments are known by their names, whatever refers to them: `cluster`, `pipeline`, `block`, `run` and `run_id`. What
-was filled in before narrows the rest. Each takes one request to Mage at most, and none for some seconds after it.
+Arguments are known by their names, whatever refers to them: `cluster` and `other`, `clusters`, `pipeline`, `block`,
+`run` and `run_id`, `hours`, and `name` of an environment variable. What was filled in before narrows the rest. Each
+takes one request at most, and those to Mage none for some seconds after it.
 """
 
+import contextlib
 from collections.abc import Mapping, Sequence
 
+import anyio
 from mcp.server import MCPServer
 from mcp.types import Completion, CompletionArgument, CompletionContext, PromptReference, ResourceTemplateReference
 
 from mage_mcp.client import Mage
+from mage_mcp.client.names import WITHIN_S
+from mage_mcp.errors import MageError
 from mage_mcp.settings import Cluster
 from mage_mcp.tools._deps import App, current_app
 
 _MOST = 100
 """More is against the protocol."""
+_HOURS = ["24", "48", "72", "168"]
 
 
 def register(server: MCPServer[App]) -> None:
@@ -34,8 +40,13 @@ def register(server: MCPServer[App]) -> None:
 
 async def offered(app: App, argument: str, given: Mapping[str, str]) -> Sequence[str] | None:
     """Everything that the argument could be, in the cluster that was named, or in the first; None where unknown."""
-    if argument == "cluster":
-        return clusters(app.settings.clusters)
+    match argument:
+        case "cluster" | "other":
+            return clusters(app.settings.clusters)
+        case "clusters":
+            return ["all", *clusters(app.settings.clusters)]
+        case "hours":
+            return _HOURS
     cluster = given.get("cluster", "")
     if cluster and cluster not in app.mages:
         return []
@@ -47,6 +58,8 @@ async def offered(app: App, argument: str, given: Mapping[str, str]) -> Sequence
             return await blocks(mage, pipeline) if pipeline else []
         case "run" | "run_id":
             return await runs(mage, pipeline)
+        case "name":
+            return await variables(mage)
     return None
 
 
@@ -68,6 +81,14 @@ async def blocks(mage: Mage, pipeline: str) -> list[str]:
 async def runs(mage: Mage, pipeline: str = "") -> list[str]:
     """The newest first; none where Mage is down or the pipeline unknown."""
     return await mage.names.runs(pipeline)
+
+
+async def variables(mage: Mage) -> list[str]:
+    """Names of the cluster's environment variables; none where Mage Cloud does not tell them."""
+    with anyio.move_on_after(WITHIN_S):
+        with contextlib.suppress(MageError):
+            return (await mage.clusters.variables())[0]
+    return []
 
 
 def matching(typed: str, values: Sequence[str]) -> Completion:

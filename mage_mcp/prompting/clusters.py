@@ -1,15 +1,12 @@
 """Facts about clusters: what a restart would interrupt, and which variables there are. Names only, never values."""
 
+import asyncio
 import os
 import re
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
 
-from mage_mcp.client import Mage
 from mage_mcp.client.clusters import list_clusters
-from mage_mcp.client.clusters.env_vars import names, references
-from mage_mcp.client.clusters.masking import ENVS
 from mage_mcp.prompting.ask import Ask, wrong
 from mage_mcp.prompting.facts import Facts
 from mage_mcp.prompting.page import Block, block, rows
@@ -109,14 +106,14 @@ async def source_state(ask: Ask) -> str:
 @facts.add(room=900)
 async def variable_state(ask: Ask) -> str:
     name, mage = _variable(ask), ask.mage()
-    envs = await _envs(mage)
-    if name in references(envs):
+    known, references = await mage.clusters.variables()
+    if name in references:
         return (
             f"{name} on {mage.label} is a reference to a secret kept elsewhere (valueFrom): change it there. "
             "update_cluster_env_vars would replace the reference by a plain value, and refuses unless a person wants "
             "that (replace_references)."
         )
-    if name in names(envs):
+    if name in known:
         return f"{name} exists on {mage.label}, with a plain value that set_from would overwrite."
     return f"{name} does not exist on {mage.label} yet: set_from would add it. Make sure that the name is right."
 
@@ -132,11 +129,6 @@ def _source(ask: Ask) -> str:
     return f"{PREFIX}{_variable(ask).upper()}"
 
 
-async def _envs(mage: Mage) -> Any:
-    config = (await mage.clusters.masked_config())["config"]
-    return config.get(ENVS) if isinstance(config, dict) else None
-
-
 @facts.add(room=400)
 async def both(ask: Ask) -> str:
     """The two clusters that are compared."""
@@ -149,15 +141,15 @@ async def both(ask: Ask) -> str:
 @facts.add(room=8_000)
 async def env_vars(ask: Ask) -> Sequence[Block]:
     first, other = ask.mage(), ask.mage("other")
-    here = await ask.once(first.name, lambda: _envs(first))
-    there = await ask.once(other.name, lambda: _envs(other))
-    ours, theirs = names(here), names(there)
+    (ours, our_references), (theirs, their_references) = await asyncio.gather(
+        first.clusters.variables(), other.clusters.variables()
+    )
     parts = (
         (f"Only on {first.name!r}", [name for name in ours if name not in theirs]),
         (f"Only on {other.name!r}", [name for name in theirs if name not in ours]),
         ("On both", [name for name in ours if name in theirs]),
-        (f"References to secrets on {first.name!r}", references(here)),
-        (f"References to secrets on {other.name!r}", references(there)),
+        (f"References to secrets on {first.name!r}", our_references),
+        (f"References to secrets on {other.name!r}", their_references),
     )
     return [
         Block(f"{label}, {len(found)}", "\n".join(sorted(found))) if found else Block(f"{label}: none.")

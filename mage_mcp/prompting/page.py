@@ -16,8 +16,8 @@ _LEAST = 160
 """Bytes. A block that has less room than this is left out, and its label says so."""
 _CUT = "… (cut: there is more)"
 _CUT_FRONT = "(earlier lines are cut) …"
-_AROUND = 24
-"""Bytes of the fence, and of the line ends around a block."""
+_AROUND = 28
+"""Bytes of a fence and the name of its language."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,16 @@ def _shown(each: Block, room: int) -> str:
     if not each.text:
         return each.label
     head = f"{each.label} ({DATA}):"
-    room -= len(head.encode()) + _AROUND
-    if room < _LEAST:
-        return f"{each.label}: there was no room for it here."
+    limit = room - len(head.encode()) - 1
     text = each.text if each.shown else show(each.text)
     language = each.language if _LANGUAGE.fullmatch(each.language) else ""
-    fenced = fence(_cut(text, room, from_end=each.from_end), language)
-    while len(fenced.encode()) > room + _AROUND:  # a fence is longer than any run of backticks in the text
-        room -= _LEAST
+    room = limit - _AROUND
+    while room >= _LEAST:
         fenced = fence(_cut(text, room, from_end=each.from_end), language)
-    return f"{head}\n{fenced}"
+        if len(fenced.encode()) <= limit:
+            return f"{head}\n{fenced}"
+        room -= _LEAST  # the fence is longer than any run of backticks in the text, and that was a long one
+    return f"{each.label}: there was no room for it here."
 
 
 def _cut(text: str, room: int, *, from_end: bool) -> str:

@@ -106,6 +106,14 @@ class ClusterReader:
         state = await self._cloud.state()
         return {"id": state.id, "name": state.name, "status": state.status, "config": masked_config(state.config)}
 
+    async def variables(self) -> tuple[list[str], list[str]]:
+        """The names of its environment variables, and of those among them that refer to a secret.
+
+        Raises MageError.
+        """
+        envs = _envs(await self._cloud.state())
+        return names(envs), references(envs)
+
     async def unfinished(self) -> str:
         """A sentence where a restart was left half done by a process that is gone; empty otherwise."""
         if not self._cluster.in_cloud:
