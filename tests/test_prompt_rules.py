@@ -33,6 +33,12 @@ def test_prompts_stand_at_the_top_and_are_all_tested():
     assert {file.stem for file in FILES} == {written.name for written in load()} == set(AMONG_SEVERAL)
 
 
+def test_the_readme_tells_of_every_prompt(written: Written):
+    (row,) = (line for line in (ROOT / "README.md").read_text("utf-8").splitlines() if f"| `{written.name}` |" in line)
+    assert written.description in row
+    assert all(f"`{argument.name}`" in row for argument in written.arguments)
+
+
 def test_every_head_is_complete(written: Written):
     assert re.fullmatch(r"[a-z]+(_[a-z]+)+", written.name)
     assert written.title[0].isupper()
