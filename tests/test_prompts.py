@@ -20,7 +20,7 @@ from mage_mcp.demo.script import SCRIPTS, Script
 from mage_mcp.demo.traces import Raised, raised_in
 from mage_mcp.demo.world import World
 from mage_mcp.server import build_server
-from mage_mcp.settings import Settings
+from mage_mcp.settings import Cluster, Settings
 from mage_mcp.tools._answer import DATA
 from tests.conftest import URL, clock_of, cloud_host, demo_host, demo_server, stdio_host
 from tests.fences import Fenced, read_markdown
@@ -423,6 +423,16 @@ async def test_a_cloud_that_is_down_is_told_in_the_prompt(cloud: CloudWorld, era
         text = await prompt(host, name, **AMONG_SEVERAL[name])
     if name not in {"diagnose_failure", "review_pipeline"}:
         assert "Mage Cloud cannot be reached (ConnectError)" in text
+
+
+async def test_many_clusters_that_are_down_cost_no_more_than_there_is_room(cloud: CloudWorld, era: str):
+    clusters = tuple(Cluster(name=f"the_cluster_of_team_{i}", url=f"{URL}/prod/{i}") for i in range(60))
+    wire = Broken(cloud, "/")
+    async with Client(build_server(Settings(clusters=clusters), wire=wire, clock=clock_of(cloud)), mode=era) as client:
+        host = Host(client, person=None)  # type: ignore[arg-type] # nobody is asked
+        text = await prompt(host, "morning_report")
+        await prompt(host, "first_steps")
+    assert "'the_cluster_of_team_5', 54 more" in text
 
 
 async def test_a_report_tells_which_of_the_clusters_could_not_be_asked(cloud: CloudWorld, era: str):

@@ -1,6 +1,6 @@
 """Facts across clusters: what failed, what is late, what is stuck, and which clusters could be asked."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ facts = Facts()
 
 _MOST_CAUSES = 15
 _MOST_ROWS = 12
+_MOST_NAMED = 6
 _SILENT = "could not be asked"
 
 Asked = dict[str, Any]
@@ -49,13 +50,16 @@ async def _everywhere(ask: Ask, find: Callable[[Mage], Awaitable[Any]]) -> Asked
 
 def _unasked(asked: Asked) -> list[Block]:
     silent = {name: str(error) for name, error in asked.items() if isinstance(error, MageError)}
-    return [Block(f"Not known of {_named(silent)}, which {_SILENT}; the reason", "\n".join(silent.values()))] * bool(
-        silent
-    )
+    if not silent:
+        return []
+    reasons = "\n".join(dict.fromkeys(silent.values()))
+    return [Block(f"Not known of {_named(silent)}, which {_SILENT}; the reason", reasons)]
 
 
-def _named(names: Sequence[str] | Asked) -> str:
-    return ", ".join(repr(name) for name in names)
+def _named(names: Iterable[str]) -> str:
+    told = [repr(name) for name in names]
+    more = [f"{len(told) - _MOST_NAMED} more"] if len(told) > _MOST_NAMED else []
+    return ", ".join([*told[:_MOST_NAMED], *more])
 
 
 @facts.add(room=200)
@@ -140,8 +144,8 @@ async def stuck(ask: Ask) -> Sequence[Block]:
         blocks.append(rows("Stuck runs: much longer than usual, never started, or dying again and again", bad))
     if well:
         blocks.append(rows("Under way as usual", well[:_MOST_ROWS]))
-    notes = [f"{name}: {page.note}" for name, page in found.items() if page.note]
-    return [*blocks, *(Block(note) for note in notes), *_unasked(asked)]
+    notes = "\n".join(f"{name}: {page.note}" for name, page in found.items() if page.note)
+    return [*blocks, *([Block("Left out", notes)] if notes else []), *_unasked(asked)]
 
 
 @facts.add(room=1_400)
