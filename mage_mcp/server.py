@@ -36,10 +36,12 @@ from mage_mcp.resources.listing import listed
 from mage_mcp.resources.texts import Typed
 from mage_mcp.settings import Cluster, Settings, is_open_to_eavesdroppers
 from mage_mcp.shutdown import finishing_on_sigterm
-from mage_mcp.text import mend_surrogates, one_line, show
+from mage_mcp.text import mend_surrogates, one_line, quoted, show
 from mage_mcp.tools import ALL
+from mage_mcp.tools._answer import shown
 from mage_mcp.tools._audit import Audit
 from mage_mcp.tools._deps import App, current_app, keep_app
+from mage_mcp.tools._secrets import remember_environment
 from mage_mcp.tools._signature import CLUSTER, CONFIRM
 from mage_mcp.watching import Watcher
 
@@ -89,7 +91,7 @@ class MageServer(PromptServer):
             raise UnexpectedToolError(f"{told} {show(notes)}".strip()) from crash.__cause__
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
-                raise ToolError(_argument_sentence(name, error.__cause__)) from error.__cause__
+                raise ToolError(_argument_sentence(name, error.__cause__)) from None  # the SDK would log the keys
             raise
         if deadline.patience.cancelled_caught:
             if app:
@@ -194,12 +196,15 @@ def _did_you_mean(word: str, known: Any) -> str:
 def _argument_sentence(name: str, error: ValidationError) -> str:
     """Which argument is wrong and how, without pydantic's links and without echoing the value."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    problems = [
-        f"{'.'.join(str(part) for part in e['loc'])}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in found[:_MOST_TOLD]
-    ]
+    problems = [f"{_place(e['loc'])}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in found[:_MOST_TOLD]]
     if len(found) > _MOST_TOLD:
         problems.append(f"and {len(found) - _MOST_TOLD} more")
-    return f"{name} was not called: {'; '.join(problems)}."
+    return show(f"{name} was not called: {'; '.join(problems)}.")
+
+
+def _place(parts: Iterable[int | str]) -> str:
+    """`set.NAME`; a key may be anything, `NAME=value` too."""
+    return ".".join(quoted(str(part).partition("=")[0], _LONGEST_NAME) for part in parts)
 
 
 async def mend_answers(ctx: Any, call_next: Any) -> Any:
@@ -211,7 +216,7 @@ async def mend_answers(ctx: Any, call_next: Any) -> Any:
 
 
 def _raise_mended(error: MCPError) -> NoReturn:
-    raise MCPError(error.error.code, mend_surrogates(error.error.message), _mended(error.error.data)) from error
+    raise MCPError(error.error.code, show(error.error.message), _mended(shown(error.error.data))) from error
 
 
 def _mended(value: Any) -> Any:
@@ -267,6 +272,7 @@ def build_server(
         middleware=[mend_answers, keep_app, watch_runs],
         subscriptions=bus,
     )
+    remember_environment()
     resources.register(server)
     server.offer_prompts(settings)
     completion.register(server)

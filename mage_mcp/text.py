@@ -71,6 +71,8 @@ _known_pattern: re.Pattern[str] | None = None
 _SHORTEST_KNOWN = 4  # shorter ones would mask ordinary words
 _LONGEST_WORD = 16
 """Letters only, or digits only: up to here a secret may be an ordinary word, and masks only what is that whole word."""
+_LONGEST_SECRET = 1_000
+"""Of a text that is cut before it is looked through, so much at the cut is left out: masked texts are short."""
 _tokens: dict[str, None] = {}
 _MOST_TOKENS = 50_000
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
@@ -175,6 +177,23 @@ def show(text: str) -> str:
     return redact(clean(text))
 
 
+def show_start(text: str, room: int) -> str:
+    """`show`n, the first `room` characters where there are more, less those that may be half a secret."""
+    return show(text) if len(text) <= room else show(text[:room])[:-_LONGEST_SECRET] + "…"
+
+
+def show_end(text: str, room: int) -> str:
+    """The same of its end."""
+    return show(text) if len(text) <= room else "…" + show(text[-room:])[_LONGEST_SECRET:]
+
+
+def beginning(text: str, limit: int) -> str:
+    """At most `limit` characters of a text of any length: masked before it is cut, for nobody can tell what half a
+    secret is.
+    """
+    return shorten(show_start(text, 4 * limit + _LONGEST_SECRET), limit)
+
+
 def shorten(text: str, limit: int) -> str:
     """At most `limit` characters, with an ellipsis where it was cut."""
     return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
@@ -212,7 +231,7 @@ def _mask_token(found: re.Match[str]) -> str:
 
 def _name_around(text: str, start: int, end: int) -> int:
     """Where the name of Mage's ends in which this part of a text stands; 0 where it stands in none."""
-    for joins in ("_-", "_-./:") if _names else ():
+    for joins in ("_-./:", "_-") if _names else ():
         first, last = start, end
         while first > max(0, start - _LONGEST_NAME) and (text[first - 1].isalnum() or text[first - 1] in joins):
             first -= 1

@@ -11,7 +11,7 @@ from mage_mcp import errors
 from mage_mcp.client.deadline import Clock
 from mage_mcp.client.paths import api
 from mage_mcp.client.replies import StaleSession, root, rows
-from mage_mcp.settings import Cluster, setting_of
+from mage_mcp.settings import PUBLIC_API_KEY, Cluster, setting_of
 from mage_mcp.text import remember_secret
 
 PAUSE_AFTER_REFUSAL_S = 60.0
@@ -35,6 +35,9 @@ class Session:
         self._lock = anyio.Lock()
         self._token = raw_token(cluster.token.get_secret_value()) if cluster.token else ""
         remember_secret(self._token)  # the raw token inside a JWT is as good as the JWT
+        for secret in (cluster.password, cluster.token, cluster.api_key):
+            if secret is not None and secret.get_secret_value() != PUBLIC_API_KEY:
+                remember_secret(secret.get_secret_value())
         self._open = False  # the cluster said that it needs no login
         self._refused_at: float | None = None
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from mage_mcp.client.records import BlockRunRecord
 from mage_mcp.client.tracebacks import Traceback, plain_type, read_traceback
-from mage_mcp.text import MASK, one_line, shorten, show
+from mage_mcp.text import MASK, one_line, shorten, show, show_end, show_start
 
 LONGEST_MESSAGE = 500
 LONGEST_SHORT = 120
@@ -79,8 +79,10 @@ def cause_key(error: ShortError, block: str = "") -> str:
 def tidy(text: str, *, repo_path: str = "", cause: str = "") -> str:
     """A message to pass on. `cause` is the text of the error it wraps, which tells where quoted SQL ends."""
     # A key is masked as a whole: where only its end were left, nothing would tell that it is one.
-    text = show(_ends(_KEY_BLOCK.sub(MASK, text), _LONGEST_READ)).strip()
-    text = _without_sql(text, show(cause[:_LONGEST_READ]))
+    text = _KEY_BLOCK.sub(MASK, text)
+    half = _LONGEST_READ // 2
+    text = show(text) if len(text) <= _LONGEST_READ else f"{show_start(text, half)}\n{show_end(text, half)}"
+    text = _without_sql(text.strip(), show_start(cause, _LONGEST_READ))
     return _ends(_without_paths(text, repo_path), LONGEST_MESSAGE)
 
 
@@ -101,7 +103,7 @@ def excerpt(source: str, line: int) -> str:
 
 def numbered(number: int, text: str, *, marked: bool = False) -> str:
     """One line of an excerpt."""
-    shown = shorten(show(text[:_LONGEST_READ]).replace("\n", " ").rstrip(), _LONGEST_CODE_LINE)
+    shown = shorten(show_start(text, _LONGEST_READ).replace("\n", " ").rstrip(), _LONGEST_CODE_LINE)
     return f"{'>' if marked else ' '} {number:>3} | {shown}".rstrip()
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from mage_mcp.client.records import parse_time
 from mage_mcp.client.tracebacks import Frame, read_traceback
 from mage_mcp.client.user_code import project_path, user_frames
-from mage_mcp.text import one_line, shorten, show
+from mage_mcp.text import beginning, one_line
 
 _STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:[.,]\d+)?) ")
 _ATTEMPT = re.compile(r"Exception thrown when attempting to run <.*>, (attempt \d+ of \d+)")
@@ -87,7 +87,7 @@ def render(line: LogLine, *, repo_path: str = "") -> str:
     time = line.at.astimezone(UTC).strftime("%H:%M:%S") if line.at else ""
     head = " ".join(one_line(part) for part in (time, line.level, line.block) if part)
     message = _ATTEMPT.sub(r"Exception thrown, \1", line.message)
-    text = shorten(show(message[: 4 * _MOST_TEXT]), _MOST_TEXT)
+    text = beginning(message, _MOST_TEXT)
     return "\n".join([f"{head}  {text}".strip(), *(f"    {below}" for below in _below(line, repo_path))])
 
 
@@ -167,7 +167,7 @@ def _below(line: LogLine, repo_path: str) -> list[str]:
 
 
 def _said(kind: str, message: str) -> str:
-    text = shorten(show(message[: 4 * _MOST_TEXT]), _MOST_TEXT).replace("\n", "\n    ")
+    text = beginning(message, _MOST_TEXT).replace("\n", "\n    ")
     return f"{one_line(kind)}: {text}" if text else one_line(kind)
 
 

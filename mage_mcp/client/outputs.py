@@ -15,7 +15,7 @@ from mage_mcp.client.replies import root
 from mage_mcp.client.runs import Runs
 from mage_mcp.client.transport import Transport
 from mage_mcp.errors import MageInvalid, MageNotFound
-from mage_mcp.text import MASK, is_secret_name, one_line, quoted, shorten, show
+from mage_mcp.text import MASK, beginning, is_secret_name, one_line, quoted, shorten
 
 _DEFAULT_ROWS = 10
 _LONGEST_CELL = 100
@@ -168,8 +168,8 @@ def _cell(value: Any, *, secret: bool) -> Any:
 
 
 def _start(text: str, limit: int) -> str:
-    """Its beginning; masked before it is cut, since of half a secret nobody could tell what it is."""
-    return text if len(text) <= limit else shorten(show(text[: 4 * limit]), limit)
+    """Short ones as they are: they are shown later anyway, and there are many."""
+    return text if len(text) <= limit else beginning(text, limit)
 
 
 def _as_text(value: Any) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic_core import from_json
 
 from mage_mcp import errors
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, show_start
 
 GATEWAY_STATUSES = frozenset({429, 502, 503, 504})
 """A proxy's answers, or a busy server's: not Mage's own words. Only after 429 is it certain that Mage did not act."""
@@ -148,5 +148,5 @@ def _exception(text: str, *, what: str, label: str) -> Exception:
 
 def _reason(text: str) -> str:
     """One line of Mage's words, without its SQL, its traceback and the folders of its server."""
-    first = _SQL.split(text[:_LONGEST_READ].partition("Traceback (most recent call last)")[0])[0]
+    first = _SQL.split(show_start(text, _LONGEST_READ).partition("Traceback (most recent call last)")[0])[0]
     return one_line(_PATH.sub("", first)).rstrip(".") or "no reason given"

@@ -17,6 +17,7 @@ from mage_mcp.client.clusters.settings import require_place, require_team, setti
 from mage_mcp.client.deadline import Clock, remaining_s
 from mage_mcp.client.peer import Peer
 from mage_mcp.client.replies import root, rows
+from mage_mcp.client.secrets import remember_named
 from mage_mcp.client.transport import Transport
 from mage_mcp.errors import (
     MageForbidden,
@@ -232,6 +233,7 @@ class Cloud:
         # A config that is not told at all is no config of null, which a write may replace.
         config = row.get("config", "not told")
         remember_secrets(config)
+        remember_named("", {key: value for key, value in row.items() if key != "config"})
         return CloudState(
             id=one_line(str(row.get("id") or self.cluster.cluster_id), 80),
             name=one_line(row["name"], 60) if isinstance(row.get("name"), str) else "",

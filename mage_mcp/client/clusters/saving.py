@@ -1,7 +1,7 @@
 """What one read, write and look brought, and how it is told."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from mage_mcp.client.clusters.cloud import CloudState
@@ -22,7 +22,7 @@ class Saved(Generic[T]):
 
     before: CloudState
     outcome: T
-    sent: dict[str, Any] | None
+    sent: dict[str, Any] | None = field(repr=False)
     back: CloudState | None
     note: str = ""
     ours: frozenset[str] = frozenset()
