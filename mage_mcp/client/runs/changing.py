@@ -111,7 +111,7 @@ class RunChanger(RunReader):
         if record.status in UNFINISHED:
             raise MageInvalid(
                 f"Run {run} is {record.status}; only a run that has ended can be retried.",
-                next_step="Wait with get_run(run, wait_s=45), or cancel_runs first.",
+                next_step=f"Wait with get_run(run={run}, wait_s=45), or cancel_runs first.",
             )
         if record.status == "completed" and not from_block:
             raise MageInvalid(
@@ -185,7 +185,7 @@ class RunChanger(RunReader):
                 lost = "Mage's answer was lost; `after` is what was read since."
             after = await self._read_back(run, until=lambda record: record.status in UNFINISHED)
         changed = taken or after.status != plan.before
-        note = f"{plan.note} {lost} The same run goes on; get_run(run, wait_s=45) waits for its end."
+        note = f"{plan.note} {lost} The same run goes on; get_run(run={run}, wait_s=45) waits for its end."
         if not changed:
             took = lost or "Mage took the request."
             note = f"{took} The run still is {after.status}; look again in a moment with get_run."
