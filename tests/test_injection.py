@@ -14,6 +14,7 @@ import pytest
 
 from mage_mcp import text
 from mage_mcp.client import secrets
+from mage_mcp.client.error_texts import tidy
 from mage_mcp.client.models import Answer, Untrusted
 from mage_mcp.demo import script
 from mage_mcp.demo.cloud import CloudWorld
@@ -203,7 +204,7 @@ def is_named(path: str, untrusted: list[str]) -> bool:
 def assert_quoted(told: str) -> None:
     """A sentence of ours quotes somebody's words: in quotes, on one line."""
     assert_clean(told)
-    for found in re.finditer(re.escape(ORDER), told):
+    for found in re.finditer(ORDER.replace(" ", "[ _]"), told):
         assert told[found.start() - 1] in "'\"", told
 
 
@@ -469,6 +470,24 @@ def test_a_child_of_a_dynamic_block_is_a_name_only_where_mage_says_so():
         "load_passwords:0hunter2",
     ):
         assert "hunter2" not in text.show(pair)
+
+
+def test_names_that_are_no_words_stay_exact_as_a_whole():
+    text.remember_name("token: of sales")
+    assert text.show("token: of sales") == "token: of sales"
+    assert text.show("x token: of sales") == f"x token: {text.MASK} sales"
+
+
+def test_of_what_is_cut_no_half_of_a_secret_is_left():
+    secret = "Sn0w-prod-b7Kq2ZxW"
+    text.remember_secret(secret)
+    for before in range(40):
+        told = "x" * before + f" {secret}" * 3_000
+        for shown in (text.beginning(told, 100), tidy(told), tidy(told[::-1] + told), text.one_line(told)):
+            assert "Sn0" not in shown
+            assert "ZxW" not in shown
+    assert text.beginning("a" * 50_000, 100) == f"{'a' * 99}…"
+    assert text.beginning("short", 100) == "short"
 
 
 def test_hidden_characters_do_not_make_another_one_when_they_are_gone():

@@ -44,7 +44,8 @@ from tests.host import Person
 pytestmark = pytest.mark.anyio
 
 GIVEN = "qz9X"
-"""Set by the caller: too short to be masked by its looks, and never to come back."""
+TOLD = "wv8Y"
+"""Set by the caller: too short to be masked by their looks, and never to come back. The second has a telling name."""
 OURS = {
     "header of a proxy": "proxy-header-5Tn8wK",
     "key of Mage's API": "own-api-key-3Rv6yB",
@@ -151,7 +152,7 @@ class Stage:
 
 
 def all_secrets(cloud: CloudWorld) -> dict[str, str]:
-    return {**cloud.secrets(), **OURS, "given in set": GIVEN}
+    return {**cloud.secrets(), **OURS, "given in set": GIVEN, "given under a telling name": TOLD}
 
 
 def known_secrets(cloud: CloudWorld) -> str:
@@ -274,8 +275,8 @@ def calls(cloud: CloudWorld) -> dict[str, list[dict[str, Any]]]:
     link = f"https://user:{one}@elsewhere.test/pipelines/{one}/runs/1"
     prod = {"cluster": "prod"}
     unknown = [{**prod, one: 1}, {"cluster": one}, {"cluster": ""}]
-    secret_value = {"set": {"MODE": GIVEN, "DB_PASSWORD": GIVEN, "LONG": f"{one}-and-more"}}
-    wrong_set = [{"MODE": 5, f"A={GIVEN}": 5}, GIVEN, [f"MODE={GIVEN}"], {"9BAD": GIVEN}, {f"PASSWORD={GIVEN}": "x"}]
+    secret_value = {"set": {"MODE": GIVEN, "DB_PASSWORD": TOLD, "LONG": f"{one}-and-more"}}
+    wrong_set = [{"MODE": 5, f"A={GIVEN}": 5}, GIVEN, [f"MODE={GIVEN}"], {"9BAD": GIVEN}, {f"PASSWORD={TOLD}": "x"}]
     patch = {"redis": {"url": f"redis://:{one}@cache"}, "apiKey": one, "note": everything}
     return {
         "list_clusters": [{}, {one: one}],
@@ -302,7 +303,7 @@ def calls(cloud: CloudWorld) -> dict[str, list[dict[str, Any]]]:
         ],
         "trigger_pipeline": [
             {**prod, "pipeline": "sales_daily", "variables": {"region": everything}, "wait_s": 30},
-            {**prod, "pipeline": "sales_daily", "variables": {"region": one, "db_password": GIVEN}, "wait_s": 30},
+            {**prod, "pipeline": "sales_daily", "variables": {"region": one, "db_password": TOLD}, "wait_s": 30},
             {**prod, "pipeline": "leaky_sync", "wait_s": 30},
             {**prod, "pipeline": "leaky_sync", "trigger": f"nightly {one}", "wait_s": 30},
             {**prod, "pipeline": "slow_report", "wait_s": 3, "variables": {"token": one}},
@@ -321,10 +322,10 @@ def calls(cloud: CloudWorld) -> dict[str, list[dict[str, Any]]]:
             {**prod, "set_from": {"NEW_ONE": "MAGE_MCP_SECRET_NEW", "AGAIN": "MAGE_MCP_SECRET_NEW"}},
             *({**prod, "set_from": {"NEW_ONE": source}} for source in (one, f"MAGE_MCP_SECRET_{one}", "PATH")),
             {**prod, "set": {"NEW_ONE": GIVEN}, "set_from": {"NEW_ONE": "MAGE_MCP_SECRET_NEW"}},
-            {**prod, "set": {"AWS_SECRET_ACCESS_KEY": GIVEN}},
-            {**prod, "set": {"AWS_SECRET_ACCESS_KEY": GIVEN}, "replace_references": True, "dry_run": True},
+            {**prod, "set": {"AWS_SECRET_ACCESS_KEY": TOLD}},
+            {**prod, "set": {"AWS_SECRET_ACCESS_KEY": TOLD}, "replace_references": True, "dry_run": True},
             {**prod, "unset": ["SENTRY_DSN", "NOT_THERE"]},
-            {**prod, "unset": [one, f"PASSWORD={GIVEN}"]},
+            {**prod, "unset": [one, f"PASSWORD={TOLD}"]},
             *({**prod, "set": wrong} for wrong in wrong_set),
             prod,
         ],
@@ -503,11 +504,11 @@ async def test_what_a_protected_cluster_asks_about_shows_no_secret_argument(
 ):
     one = PLANTED["prod SNOWFLAKE_PASSWORD"]
     async with stage("auto", way, tmp_path, monkeypatch, protected=True) as on:
-        variables = {"db_password": GIVEN, "nested": {"api_key": GIVEN}, "region": one, "note": f"token={GIVEN}"}
+        variables = {"db_password": TOLD, "credentials": {"user": [TOLD]}, "region": one, "note": f"token={TOLD}"}
         await on.agreed("trigger_pipeline", cluster="prod", pipeline="sales_daily", variables=variables)
         await on.agreed("start_cluster", cluster="prod")
         await on.agreed("update_cluster_env_vars", cluster="prod", set={"A": GIVEN}, unset=[f"X={GIVEN}"], dry_run=True)
-        patch = {"apiKey": GIVEN, "url": f"http://u:{GIVEN}@x"}
+        patch = {"apiKey": TOLD, "url": f"http://u:{TOLD}@x"}
         await on.agreed("update_cluster_config", cluster="prod", patch=patch, dry_run=True)
         told, planted = on.come_out(capsys), all_secrets(on.cloud)
         asked = told["questions"] if way == "accept" else told["answers"]

@@ -10,7 +10,7 @@ from mage_mcp.client.records import BlockRecord, PipelineRecord
 from mage_mcp.client.replies import root
 from mage_mcp.client.transport import Transport
 from mage_mcp.errors import MageNotFound
-from mage_mcp.text import one_line
+from mage_mcp.text import one_line, quoted
 
 
 class BlockSource(Answer):
@@ -55,6 +55,6 @@ class Blocks:
         if found is None:
             raise MageNotFound(
                 f"Pipeline {pipeline!r} has no block {one_line(block, 80)!r}.",
-                next_step=did_you_mean(block, known, where=f"in {pipeline}"),
+                next_step=did_you_mean(block, known, where=f"in {quoted(pipeline)}"),
             )
         return found

@@ -10,7 +10,7 @@ from mage_mcp.client import Mage
 from mage_mcp.client.blocks import BlockSource
 from mage_mcp.client.logs import LogPage
 from mage_mcp.client.models import ROOM, Answer
-from mage_mcp.text import fence, one_line, shorten, show
+from mage_mcp.text import fence, quoted, shorten, show
 from mage_mcp.tools._answer import DATA, structured
 
 _FEWER = (200, 60, 20, 8, 3, 1)
@@ -76,7 +76,7 @@ def log_text(page: LogPage, mage: Mage) -> str:
     if _size(log) > ROOM:
         log = log.encode()[-ROOM:].decode(errors="ignore").partition("\n")[2]
         cut = " Its beginning is cut."
-    what = f"Log of run {page.run} of {one_line(page.pipeline, 80)} on {mage.label}, which is {page.status}."
+    what = f"Log of run {page.run} of {quoted(page.pipeline)} on {mage.label}, which is {page.status}."
     how_much = f"{page.shown} of {page.matching} lines, the latest.{cut} get_run_logs filters and shows more."
     if not log:
         return f"{what} {show(page.note)}\n"
