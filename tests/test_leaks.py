@@ -355,7 +355,8 @@ async def test_nothing_secret_comes_out_of_any_tool_in_any_branch(
         for tool, several in cases.items():
             for arguments in several:
                 await on.agreed(tool, **arguments)
-        await look_at_every_view(on)
+        if way == "accept":  # the others ask about changes only
+            await look_at_every_view(on)
         on.heard += [repr(value) for mage in _mages(on) for value in (mage, *vars(mage).values())]
         told, planted = on.come_out(capsys), all_secrets(on.cloud)
     assert text.MASK in told["answers"]
@@ -454,7 +455,8 @@ async def test_nothing_secret_comes_out_of_what_breaks(
             on.wire.breaks = breaks
             for tool, several in cases.items():
                 await on.call(tool, **several[0])
-            await look_at_every_view(on, first_only=True)
+            if mode == "auto":
+                await look_at_every_view(on, first_only=True)
         on.wire.breaks = None
         assert (await on.call("list_pipelines", cluster="prod"))["total"] > 50
         told, planted = on.come_out(capsys), all_secrets(on.cloud)
