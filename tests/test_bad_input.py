@@ -22,7 +22,7 @@ from tests.host import Host, Person
 from tests.wires import Answer as Reply
 from tests.wires import Script, Wire, breaks, says
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 SECRETS = {
     "MAGE_PASSWORD": "planted-password",

@@ -18,7 +18,7 @@ from mage_mcp.tools import _confirm, _seal
 from tests.conftest import cloud_host, cloud_server
 from tests.host import Host, Person
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 
 def is_untouched(cloud: CloudWorld) -> bool:

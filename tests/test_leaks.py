@@ -41,7 +41,7 @@ from tests import registers
 from tests.conftest import ERAS, URL, clock_of
 from tests.host import Person
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 GIVEN = "qz9X"
 TOLD = "wv8Y"

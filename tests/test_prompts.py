@@ -29,7 +29,7 @@ from tests.lab.mage import RealMage
 from tests.served import serving
 from tests.tools.test_runs import failed_run
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 MOST_BYTES = 12_000
 """3,000 tokens."""

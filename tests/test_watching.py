@@ -25,7 +25,7 @@ from tests.host import Host
 from tests.served import ServedCloud, serving
 from tests.wires import Wire, breaks, says
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 MAGE = "http://mage.test"
 
 

@@ -17,7 +17,7 @@ from tests.conftest import cloud_host
 from tests.host import Host, Person
 from tests.served import connected, serving
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 AT_ONCE = 50
 

@@ -13,7 +13,7 @@ from tests.failures.kinds import KINDS
 from tests.failures.replay import RUNS, Recordings
 from tests.host import Host, Person
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 MOST_REQUESTS = 7
 

@@ -118,8 +118,9 @@ class ClusterReader:
         """A sentence where a restart was left half done by a process that is gone; empty otherwise."""
         if not self._cluster.in_cloud:
             return ""
+        under_way = self._restarting
         notes = await self._noted()
-        if not notes.restart_began or self._restarting:
+        if not notes.restart_began or under_way or self._restarting:
             return ""
         try:
             state = await self._cloud.state()
@@ -210,10 +211,11 @@ class ClusterReader:
         look.version = one_line(str(projects[0].get("version") or ""), 40) if projects else ""
 
     async def _tell_notes(self, look: Look) -> None:
+        under_way = self._restarting  # looked at before the notes, which a restart that ends meanwhile takes away
         notes = await self._noted()
         if notes.unreadable:
             look.notes.append(f"The notes on its restarts ({self._notes.path()}) cannot be read and count as none.")
-        if self._restarting:
+        if under_way or self._restarting:
             look.notes.append("A restart is under way.")
         elif notes.restart_began and (sentence := _half_done(notes, look.state)):
             look.notes.append(sentence)
