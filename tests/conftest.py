@@ -3,7 +3,7 @@
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from pathlib import Path
+from itertools import count
 
 import httpx
 import pytest
@@ -24,6 +24,7 @@ from tests.lab.mage import RealMage
 pytest_plugins = ["tests.lab.plugin"]
 
 URL = "http://mage.test"
+_numbers = count()
 ERAS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
 
 
@@ -40,9 +41,9 @@ def _no_waits_between_retries() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _notes_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is noted on a stopped cluster outlives a process, and must not outlive a test."""
-    monkeypatch.setenv("MAGE_MCP_STATE_DIR", str(tmp_path / "state"))
+def _notes_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is noted on a stopped cluster outlives a process, and must not outlive a test. Made only when written to."""
+    monkeypatch.setenv("MAGE_MCP_STATE_DIR", str(tmp_path_factory.getbasetemp() / f"state-{next(_numbers)}"))
 
 
 @pytest.fixture
