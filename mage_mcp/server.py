@@ -131,7 +131,9 @@ class MageServer(PromptServer):
             raise ToolError(f"There is no tool {one_line(name, _LONGEST_NAME)!r}.{hint}")
         offered = self._offered[name]
         known = list(offered.get("properties", {}))
-        if unknown := sorted(set(arguments) - {*known, CONFIRM}):
+        # Answers name a cluster that has a name; where it is the only one, calls that name it too are as good.
+        named = {CLUSTER} if [arguments.get(CLUSTER)] == [cluster.name for cluster in self._clusters] else set()
+        if unknown := sorted(set(arguments) - {*known, CONFIRM, *named}):
             hints = " ".join(
                 f"{one_line(arg, _LONGEST_NAME)!r} is unknown.{_did_you_mean(arg, known)}"
                 for arg in unknown[:_MOST_TOLD]
