@@ -1,12 +1,10 @@
 """Build the MCP server: lifespan, toolsets, and the one seam where errors become sentences."""
 
-import difflib
 import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
@@ -29,16 +27,17 @@ from mage_mcp.client import Clock, Mage
 from mage_mcp.client.deadline import call_deadline
 from mage_mcp.errors import MageError, MageInvalid, MageNotFound, MageReadOnly
 from mage_mcp.instructions import instructions
-from mage_mcp.logs import set_up_logging
+from mage_mcp.log_handler import set_up_logging
+from mage_mcp.mending import mend_answers
+from mage_mcp.offering import LONGEST_NAME, MOST_TOLD, argument_sentence, did_you_mean, shaped
 from mage_mcp.prompts import PromptServer
 from mage_mcp.resources.listening import watch_runs
 from mage_mcp.resources.listing import listed
 from mage_mcp.resources.texts import Typed
 from mage_mcp.settings import Cluster, Settings, is_open_to_eavesdroppers
 from mage_mcp.shutdown import finishing_on_sigterm
-from mage_mcp.text import mend_surrogates, one_line, quoted, show
+from mage_mcp.text import one_line, show
 from mage_mcp.tools import ALL
-from mage_mcp.tools._answer import shown
 from mage_mcp.tools._audit import Audit
 from mage_mcp.tools._deps import App, current_app, keep_app
 from mage_mcp.tools._secrets import remember_environment
@@ -50,9 +49,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LONGEST_NAME = 60
-_MOST_TOLD = 5
-"""Of what is wrong with a call."""
 _NOBODY = "Nobody answered the question within five minutes"
 
 
@@ -91,7 +87,7 @@ class MageServer(PromptServer):
             raise UnexpectedToolError(f"{told} {show(notes)}".strip()) from crash.__cause__
         except ToolError as error:
             if isinstance(error.__cause__, ValidationError):
-                raise ToolError(_argument_sentence(name, error.__cause__)) from None  # the SDK would log the keys
+                raise ToolError(argument_sentence(name, error.__cause__)) from None  # the SDK would log the keys
             raise
         if deadline.patience.cancelled_caught:
             if app:
@@ -127,16 +123,15 @@ class MageServer(PromptServer):
         if name in self._hidden:
             raise ToolError(show(str(MageReadOnly(f"{name} changes something."))))
         if name not in self._offered:
-            hint = _did_you_mean(name, self._offered) or f" There are: {', '.join(self._offered)}."
-            raise ToolError(f"There is no tool {one_line(name, _LONGEST_NAME)!r}.{hint}")
+            hint = did_you_mean(name, self._offered) or f" There are: {', '.join(self._offered)}."
+            raise ToolError(f"There is no tool {one_line(name, LONGEST_NAME)!r}.{hint}")
         offered = self._offered[name]
         known = list(offered.get("properties", {}))
         # Answers name a cluster that has a name; where it is the only one, calls that name it too are as good.
         named = {CLUSTER} if [arguments.get(CLUSTER)] == [cluster.name for cluster in self._clusters] else set()
         if unknown := sorted(set(arguments) - {*known, CONFIRM, *named}):
             hints = " ".join(
-                f"{one_line(arg, _LONGEST_NAME)!r} is unknown.{_did_you_mean(arg, known)}"
-                for arg in unknown[:_MOST_TOLD]
+                f"{one_line(arg, LONGEST_NAME)!r} is unknown.{did_you_mean(arg, known)}" for arg in unknown[:MOST_TOLD]
             )
             raise ToolError(f"{name} was not called: {hints} It takes: {', '.join(known) or 'nothing'}.")
         if CLUSTER in known:
@@ -154,8 +149,8 @@ class MageServer(PromptServer):
         elif given not in names:
             if given in everywhere:
                 raise ToolError(f"{name} was not called: cluster {given!r} is read-only. Others: {', '.join(names)}.")
-            word = one_line(str(given), _LONGEST_NAME)
-            near = _did_you_mean(word, names)
+            word = one_line(str(given), LONGEST_NAME)
+            near = did_you_mean(word, names)
             raise ToolError(f"{name} was not called: no cluster {word!r}.{near} There are: {', '.join(names)}.")
 
 
@@ -164,71 +159,6 @@ def _typed(contents: ReadResourceContents) -> ReadResourceContents:
     text = contents.content
     mime_type = text.mime_type if isinstance(text, Typed) else contents.mime_type
     return ReadResourceContents(content=text, mime_type=mime_type, meta=contents.meta)
-
-
-def shaped(tool: Tool, clusters: Sequence[Cluster]) -> dict[str, Any]:
-    """A tool's input schema as this configuration needs it.
-
-    `cluster` is absent where there is one; with several it is an enum, required for what changes something, holding
-    those that accept changes. `confirm` is absent from what adds, unless a cluster is protected.
-    """
-    properties = dict(tool.parameters.get("properties", {}))
-    required = list(tool.parameters.get("required", []))
-    hints = tool.annotations
-    reads = bool(hints and hints.read_only_hint)
-    if CONFIRM in properties and not (hints and hints.destructive_hint) and not any(c.protected for c in clusters):
-        del properties[CONFIRM]
-    if CLUSTER in properties:
-        names = [cluster.name for cluster in clusters if reads or not cluster.read_only]
-        if len(clusters) == 1:
-            del properties[CLUSTER]
-        else:
-            properties[CLUSTER] = {**properties[CLUSTER], "enum": names}
-            if not reads:
-                required.append(CLUSTER)
-    schema = {**tool.parameters, "properties": properties}
-    return {**schema, "required": required} if required else schema
-
-
-def _did_you_mean(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word[:_LONGEST_NAME], list(known), n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""
-
-
-def _argument_sentence(name: str, error: ValidationError) -> str:
-    """Which argument is wrong and how, without pydantic's links and without echoing the value."""
-    found = error.errors(include_url=False, include_input=False, include_context=False)
-    problems = [f"{_place(e['loc'])}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in found[:_MOST_TOLD]]
-    if len(found) > _MOST_TOLD:
-        problems.append(f"and {len(found) - _MOST_TOLD} more")
-    return show(f"{name} was not called: {'; '.join(problems)}.")
-
-
-def _place(parts: Iterable[int | str]) -> str:
-    """`set.NAME`; a key may be anything, `NAME=value` too."""
-    return ".".join(quoted(str(part).partition("=")[0], _LONGEST_NAME) for part in parts)
-
-
-async def mend_answers(ctx: Any, call_next: Any) -> Any:
-    """A lone surrogate in any outgoing string ends the SDK's stdio server; one cut emoji in a log is enough."""
-    try:
-        return _mended(await call_next(ctx))
-    except MCPError as error:
-        _raise_mended(error)
-
-
-def _raise_mended(error: MCPError) -> NoReturn:
-    raise MCPError(error.error.code, show(error.error.message), _mended(shown(error.error.data))) from error
-
-
-def _mended(value: Any) -> Any:
-    if isinstance(value, str):
-        return mend_surrogates(value)
-    if isinstance(value, dict):
-        return {_mended(key): _mended(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_mended(item) for item in value]
-    return value
 
 
 def build_server(

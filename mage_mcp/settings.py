@@ -12,9 +12,9 @@ PUBLIC_CLOUD_API_KEY = "oMqz2m320NfVERFonfytPFVETfPTHyN5N7db9dLK"
 """The client key of Mage's own portal, printed in its documentation."""
 CLOUD_URL = "https://cloud.mage.ai/api/v1"
 
-TOOLSETS = ("clusters", "pipelines", "runs", "triggers")
+DEFAULT_TOOLSETS = ("clusters", "pipelines", "runs", "triggers")
+TOOLSETS = (*DEFAULT_TOOLSETS, "backfills", "authoring", "variables", "files", "workspaces")
 """Every toolset there is, in the order in which they are listed."""
-DEFAULT_TOOLSETS = TOOLSETS
 DEFAULT_CLUSTER = "default"
 """Name of the cluster that the environment and the flags describe."""
 

@@ -10,14 +10,14 @@ import pytest
 import stamina
 from mcp import Client, StdioServerParameters
 
-from mage_mcp.cli import demo_clusters
 from mage_mcp.client import Clock, Cluster, Mage
+from mage_mcp.commands._demo import demo_clusters
 from mage_mcp.demo.app import create_app
 from mage_mcp.demo.cloud import CloudWorld
 from mage_mcp.demo.cloud_app import create_cloud_app
 from mage_mcp.demo.world import World
 from mage_mcp.server import MageServer, build_server
-from mage_mcp.settings import Settings
+from mage_mcp.settings import TOOLSETS, Settings
 from tests.host import Host, Person
 from tests.lab.mage import RealMage
 
@@ -70,7 +70,11 @@ def mage_of(world: World, **cluster: object) -> Mage:
 def demo_server(world: World, *, clusters: tuple[Cluster, ...] = (Cluster(url=URL),), **settings: object) -> MageServer:
     """A server over the simulated Mage, in process."""
     wire = httpx.ASGITransport(app=create_app(world))
-    return build_server(Settings(clusters=clusters, **settings), wire=wire, clock=clock_of(world))
+    return build_server(_everything(clusters=clusters, **settings), wire=wire, clock=clock_of(world))
+
+
+def _everything(**settings: object) -> Settings:
+    return Settings(**{"toolsets": TOOLSETS, **settings})
 
 
 @pytest.fixture
@@ -85,7 +89,7 @@ def cloud_server(
     """A server over the simulated Cloud and its two clusters, in process; `marks` changes their settings by name."""
     clusters = tuple(cluster.model_copy(update=(marks or {}).get(cluster.name, {})) for cluster in demo_clusters(URL))
     wire = httpx.ASGITransport(app=create_cloud_app(cloud))
-    return build_server(Settings(clusters=clusters, **settings), wire=wire, clock=clock_of(cloud))
+    return build_server(_everything(clusters=clusters, **settings), wire=wire, clock=clock_of(cloud))
 
 
 @asynccontextmanager
@@ -119,7 +123,11 @@ async def demo_host(world: World, mode: str) -> AsyncIterator[Host]:
 async def stdio_host(mode: str, **environment: str) -> AsyncIterator[Host]:
     """The same over a real subprocess, as an MCP client's configuration launches it."""
     person = Person()
-    nothing_of_ours = {"XDG_CONFIG_HOME": "/nonexistent", "MAGE_MCP_STATE_DIR": "/nonexistent"}
+    nothing_of_ours = {
+        "XDG_CONFIG_HOME": "/nonexistent",
+        "MAGE_MCP_STATE_DIR": "/nonexistent",
+        "MAGE_TOOLSETS": "all",
+    }
     command = StdioServerParameters(
         command=sys.executable, args=["-m", "mage_mcp"], env={**nothing_of_ours, **environment}
     )

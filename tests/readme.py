@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-from mcp.server.mcpserver.tools import Tool
-
 from mage_mcp.tools import ALL
 
 README = Path(__file__).parents[1] / "README.md"
@@ -16,18 +14,10 @@ def table() -> str:
     rows = ["| tool | toolset | risk | what it does |", "| --- | --- | --- | --- |"]
     for name, toolset in ALL.items():
         rows += [
-            f"| `{tool.name}` | {name} | {_risk(tool)} | {tool.description.splitlines()[0]} |"
+            f"| `{tool.name}` | {name} | {toolset.risks()[tool.name].value} | {tool.description.splitlines()[0]} |"
             for tool in toolset.tools(read_only=False)
         ]
     return "\n".join(rows) + "\n"
-
-
-def _risk(tool: Tool) -> str:
-    hints = tool.annotations
-    assert hints
-    if hints.read_only_hint:
-        return "reads"
-    return "asks where something is lost" if hints.destructive_hint else "adds"
 
 
 def with_table(text: str) -> str:

@@ -16,7 +16,7 @@ from mcp.client.stdio import get_default_environment
 from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
-from mage_mcp.cli import demo_clusters
+from mage_mcp.commands._demo import demo_clusters
 from tests.conftest import ERAS
 from tests.host import Host, Person
 

@@ -12,7 +12,8 @@ from mcp import Client
 from mcp.types import Tool
 
 from mage_mcp.server import build_server
-from mage_mcp.settings import Settings
+from mage_mcp.settings import DEFAULT_TOOLSETS, TOOLSETS, Settings
+from mage_mcp.tools import ALL
 
 pytestmark = pytest.mark.anyio
 FOLDER = Path(__file__).parent / "contract"
@@ -32,7 +33,7 @@ TEN = {
 
 @pytest.fixture
 async def tools(era: str) -> list[Tool]:
-    async with Client(build_server(Settings()), mode=era) as client:
+    async with Client(build_server(Settings(toolsets=TOOLSETS)), mode=era) as client:
         return (await client.list_tools()).tools
 
 
@@ -62,5 +63,10 @@ async def test_the_first_ten_tools_cost_at_most_2400_tokens(tools: list[Tool]):
 
 
 async def test_the_default_tool_list_costs_at_most_6000_tokens_and_48_kb(tools: list[Tool]):
-    assert sum(cost(tool) for tool in tools) <= 6_000
-    assert sum(len(on_the_wire(tool).encode()) for tool in tools) <= 48_000
+    default = {tool.name for name in DEFAULT_TOOLSETS for tool in ALL[name].tools(read_only=False)}
+    assert sum(cost(tool) for tool in tools if tool.name in default) <= 6_000
+    assert sum(len(on_the_wire(tool).encode()) for tool in tools if tool.name in default) <= 48_000
+
+
+async def test_everything_together_costs_at_most_12000_tokens(tools: list[Tool]):
+    assert sum(cost(tool) for tool in tools) <= 12_000

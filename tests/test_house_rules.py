@@ -28,7 +28,7 @@ HEAVY = {"httpx", "stamina", "pandas", "sqlalchemy", "rich", "mage_mcp.demo.app"
 
 @pytest.fixture
 async def tools() -> list[Tool]:
-    async with Client(build_server(Settings())) as client:
+    async with Client(build_server(Settings(toolsets=TOOLSETS))) as client:
         return (await client.list_tools()).tools
 
 
@@ -88,7 +88,18 @@ def test_every_toolset_module_is_offered():
         module = importlib.import_module(f"mage_mcp.tools.{info.name}")
         found |= {value.name: value for value in vars(module).values() if isinstance(value, Toolset)}
     assert found == tools_package.ALL
-    assert tuple(found) == tuple(sorted(TOOLSETS))
+    assert tuple(tools_package.ALL) == TOOLSETS
+
+
+def test_every_command_has_its_module_and_says_what_it_takes():
+    from mage_mcp.commands import COMMANDS
+
+    for name in COMMANDS:
+        module = importlib.import_module(f"mage_mcp.commands.{name}")
+        assert callable(module.add_arguments), name
+        assert callable(module.run), name
+    there = {file.stem for file in (PACKAGE / "commands").glob("[a-z]*.py")}
+    assert there == set(COMMANDS) | {"serve"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -25,9 +25,9 @@ from mcp.types import ResourceTemplateReference
 from pydantic import SecretStr
 
 from mage_mcp import text
-from mage_mcp.cli import demo_clusters
 from mage_mcp.client import Mage
 from mage_mcp.client.clusters.saving import Saved
+from mage_mcp.commands._demo import demo_clusters
 from mage_mcp.demo import script
 from mage_mcp.demo.cloud import MAGE_LOGIN, CloudWorld, Switches
 from mage_mcp.demo.cloud_app import create_cloud_app

@@ -14,7 +14,7 @@ from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.transport import Transport
 from mage_mcp.demo.world import World
 from mage_mcp.errors import MageNotFound
-from mage_mcp.logs import set_up_logging
+from mage_mcp.log_handler import set_up_logging
 from tests.conftest import ERAS, demo_server
 from tests.wires import Script, says
 

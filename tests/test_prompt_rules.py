@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from mcp import Client
 
-from mage_mcp.cli import demo_clusters
+from mage_mcp.commands._demo import demo_clusters
 from mage_mcp.instructions import instructions
 from mage_mcp.prompting.page import Block, outline, page
 from mage_mcp.prompts import FACTS, Written, folder, load

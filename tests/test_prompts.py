@@ -12,7 +12,7 @@ import pytest
 from mcp import Client, MCPError
 from mcp.types import PromptReference, TextContent
 
-from mage_mcp.cli import demo_clusters
+from mage_mcp.commands._demo import demo_clusters
 from mage_mcp.demo.cloud import CloudWorld
 from mage_mcp.demo.cloud_app import create_cloud_app
 from mage_mcp.demo.planted import PLANTED

@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from mage_mcp.cli import demo_clusters
 from mage_mcp.client import Mage
+from mage_mcp.commands._demo import demo_clusters
 from mage_mcp.demo.cloud import CloudWorld
 from mage_mcp.demo.cloud_app import CLOUD_PATH, create_cloud_app
 from mage_mcp.errors import MageReadOnly

@@ -7,7 +7,7 @@ import pytest
 
 from mage_mcp import text
 from mage_mcp.errors import MageNotConfigured
-from mage_mcp.settings import PUBLIC_API_KEY, TOOLSETS, Settings
+from mage_mcp.settings import DEFAULT_TOOLSETS, PUBLIC_API_KEY, TOOLSETS, Settings
 from mage_mcp.settings_load import load_settings, mage_url
 
 SECRETS = {"MAGE_PASSWORD": "planted-password", "MAGE_TOKEN": "planted-token", "MAGE_API_KEY": "planted-key"}
@@ -43,7 +43,7 @@ def test_nothing_set_is_a_server_that_starts_with_the_defaults():
     assert cluster.url == ""
     assert cluster.password is None
     assert cluster.api_key.get_secret_value() == PUBLIC_API_KEY
-    assert (settings.toolsets, settings.confirm, settings.log_level) == (TOOLSETS, "ask", "WARNING")
+    assert (settings.toolsets, settings.confirm, settings.log_level) == (DEFAULT_TOOLSETS, "ask", "WARNING")
     assert not settings.read_only
     assert not settings.demo
     assert settings.sources == {}
@@ -148,7 +148,7 @@ def test_credentials_in_a_url_are_refused_and_not_repeated(url: str):
 def test_toolsets_are_chosen_by_name_in_their_own_order():
     assert load({"MAGE_TOOLSETS": "runs, pipelines,"}).toolsets == ("pipelines", "runs")
     assert load({"MAGE_TOOLSETS": "all"}).toolsets == TOOLSETS
-    assert load({"MAGE_TOOLSETS": ","}).toolsets == TOOLSETS
+    assert load({"MAGE_TOOLSETS": ","}).toolsets == DEFAULT_TOOLSETS
     sentence = refused({"MAGE_TOOLSETS": "runs,nonsense,all"})
     assert "MAGE_TOOLSETS names unknown toolsets: all, nonsense. Known: clusters, pipelines, runs" in sentence
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any, TypeVar, get_type_hints
 
 from mcp.server.mcpserver.tools import Tool
@@ -15,24 +16,37 @@ from mage_mcp.tools._schema import lean_schema, with_common_fields
 from mage_mcp.tools._signature import CLUSTER, dressed
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Answer]])
-_READ = ToolAnnotations(read_only_hint=True, open_world_hint=False)
-_WRITE = ToolAnnotations(read_only_hint=False, destructive_hint=False, open_world_hint=False)
-_DESTROY = ToolAnnotations(read_only_hint=False, destructive_hint=True, open_world_hint=False)
+
+
+class Risk(Enum):
+    """What a call of a tool may cost, in words for the README and for `mage-mcp tools`."""
+
+    READ = "reads"
+    WRITE = "adds"
+    CHANGE = "changes, and says what was before"
+    DESTROY = "asks where something is lost"
+
+    @property
+    def hints(self) -> ToolAnnotations:
+        """As MCP's annotations."""
+        if self is Risk.READ:
+            return ToolAnnotations(read_only_hint=True, open_world_hint=False)
+        lossy = self is not Risk.WRITE
+        return ToolAnnotations(read_only_hint=False, destructive_hint=lossy, open_world_hint=False)
 
 
 @dataclass
 class Toolset:
-    """Tools of one Mage noun. Decorate a function with `read`, `write` or `destroy`."""
+    """Tools of one Mage noun. Decorate a function with `read`, `write`, `change` or `destroy`."""
 
     name: str
-    _reads: list[Tool] = field(default_factory=list)
-    _writes: list[Tool] = field(default_factory=list)
+    _tools: list[tuple[Tool, Risk]] = field(default_factory=list)
 
     def read(self, title: str) -> Callable[[F], F]:
         """It only looks."""
 
         def keep(fn: F) -> F:
-            self._reads.append(_tool(_answering(fn), title=title, risk=_READ))
+            self._tools.append((_tool(_answering(fn), title=title, risk=Risk.READ), Risk.READ))
             return fn
 
         return keep
@@ -42,12 +56,15 @@ class Toolset:
 
         The function returns a `Change`.
         """
+        return self._changing(title, plan, Risk.WRITE)
 
-        def keep(fn: F) -> F:
-            self._writes.append(_tool(guarded(fn, plan, title=title), title=title, risk=_WRITE))
-            return fn
+    def change(self, title: str, *, plan: Planner | None = None) -> Callable[[F], F]:
+        """It replaces something and can be taken back: the answer holds what was before.
 
-        return keep
+        A person is asked on protected clusters, and where `plan` says so. What cannot be taken back in it is refused
+        until an argument of its own asks for it. The function returns a `Change`.
+        """
+        return self._changing(title, plan, Risk.CHANGE)
 
     def destroy(self, title: str, *, plan: Planner) -> Callable[[F], F]:
         """It removes, interrupts or overwrites for good.
@@ -55,20 +72,28 @@ class Toolset:
         `plan` takes some of the tool's arguments and says what would be lost. Where that is something, a person is
         asked before the tool's function runs. The function returns a `Change`.
         """
+        return self._changing(title, plan, Risk.DESTROY)
 
+    def _changing(self, title: str, plan: Planner | None, risk: Risk) -> Callable[[F], F]:
         def keep(fn: F) -> F:
-            self._writes.append(_tool(guarded(fn, plan, title=title), title=title, risk=_DESTROY))
+            self._tools.append((_tool(guarded(fn, plan, title=title), title=title, risk=risk), risk))
             return fn
 
         return keep
 
     def tools(self, *, read_only: bool) -> list[Tool]:
-        return list(self._reads) if read_only else [*self._reads, *self._writes]
+        """Those that only look, then, unless `read_only`, those that change something."""
+        reads = [tool for tool, risk in self._tools if risk is Risk.READ]
+        return reads if read_only else reads + [tool for tool, risk in self._tools if risk is not Risk.READ]
+
+    def risks(self) -> dict[str, Risk]:
+        """Of every tool, by name."""
+        return {tool.name: risk for tool, risk in self._tools}
 
 
-def _tool(fn: Callable[..., Awaitable[CallToolResult]], *, title: str, risk: ToolAnnotations) -> Tool:
+def _tool(fn: Callable[..., Awaitable[CallToolResult]], *, title: str, risk: Risk) -> Tool:
     """Register with the SDK, refuse unknown arguments (it drops them), and make both schemas lean."""
-    tool = Tool.from_function(fn, title=title, annotations=risk)
+    tool = Tool.from_function(fn, title=title, annotations=risk.hints)
     arguments = tool.fn_metadata.arg_model
     arguments.model_config = ConfigDict(**{**arguments.model_config, "extra": "forbid"})
     arguments.model_rebuild(force=True)

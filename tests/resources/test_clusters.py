@@ -7,7 +7,7 @@ import pytest
 from mcp import MCPError
 from mcp.types import ResourceTemplateReference
 
-from mage_mcp.cli import demo_clusters
+from mage_mcp.commands._demo import demo_clusters
 from mage_mcp.demo.cloud import CloudWorld
 from tests.conftest import cloud_host, stdio_host
 from tests.lab.mage import RealMage

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mage_mcp.cli import demo_clusters
+from mage_mcp.commands._demo import demo_clusters
 from tests.host import Host, Person
 from tests.served import ServedCloud, connected, serving
 

@@ -1,0 +1,9 @@
+"""One module a command, imported when it is used: `add_arguments(parser)` and `run(arguments)`, the exit code.
+
+Only these modules print.
+"""
+
+COMMANDS = {
+    "demo": "run the simulated Mage as a web server of its own",
+}
+"""What each is for, in the order of `--help`."""

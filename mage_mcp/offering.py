@@ -1,0 +1,61 @@
+"""What a client sees of a tool's arguments in this configuration, and the sentences that refuse wrong ones."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from mcp.server.mcpserver.tools import Tool
+from pydantic import ValidationError
+
+from mage_mcp.settings import Cluster
+from mage_mcp.text import quoted, show
+from mage_mcp.tools import RISKS
+from mage_mcp.tools._signature import CLUSTER, CONFIRM
+from mage_mcp.tools._toolset import Risk
+
+LONGEST_NAME = 60
+MOST_TOLD = 5
+"""Of what is wrong with a call."""
+
+
+def shaped(tool: Tool, clusters: Sequence[Cluster]) -> dict[str, Any]:
+    """A tool's input schema as this configuration needs it.
+
+    `cluster` is absent where there is one; with several it is an enum, required for what changes something, holding
+    those that accept changes. `confirm` is there for what destroys; for other changes where a cluster is protected.
+    """
+    properties = dict(tool.parameters.get("properties", {}))
+    required = list(tool.parameters.get("required", []))
+    risk = RISKS[tool.name]
+    if CONFIRM in properties and risk is not Risk.DESTROY and not any(c.protected for c in clusters):
+        del properties[CONFIRM]
+    if CLUSTER in properties:
+        names = [cluster.name for cluster in clusters if risk is Risk.READ or not cluster.read_only]
+        if len(clusters) == 1:
+            del properties[CLUSTER]
+        else:
+            properties[CLUSTER] = {**properties[CLUSTER], "enum": names}
+            if risk is not Risk.READ:
+                required.append(CLUSTER)
+    schema = {**tool.parameters, "properties": properties}
+    return {**schema, "required": required} if required else schema
+
+
+def did_you_mean(word: str, known: Any) -> str:
+    """A hint to the one that was probably meant, with a space before it; empty where none is near."""
+    near = difflib.get_close_matches(word[:LONGEST_NAME], list(known), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def argument_sentence(name: str, error: ValidationError) -> str:
+    """Which argument is wrong and how, without pydantic's links and without echoing the value."""
+    found = error.errors(include_url=False, include_input=False, include_context=False)
+    problems = [f"{_place(e['loc'])}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in found[:MOST_TOLD]]
+    if len(found) > MOST_TOLD:
+        problems.append(f"and {len(found) - MOST_TOLD} more")
+    return show(f"{name} was not called: {'; '.join(problems)}.")
+
+
+def _place(parts: Iterable[int | str]) -> str:
+    """`set.NAME`; a key may be anything, `NAME=value` too."""
+    return ".".join(quoted(str(part).partition("=")[0], LONGEST_NAME) for part in parts)

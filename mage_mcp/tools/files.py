@@ -1,0 +1,5 @@
+"""Tools to read and write the project's files."""
+
+from mage_mcp.tools._toolset import Toolset
+
+tools = Toolset("files")
