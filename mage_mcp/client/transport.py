@@ -8,6 +8,7 @@ from mage_mcp import errors
 from mage_mcp.client.deadline import Clock, remaining_s
 from mage_mcp.client.peer import Peer, open_http, own_api
 from mage_mcp.client.replies import GATEWAY_STATUSES, StaleSession
+from mage_mcp.client.serial import Serial
 from mage_mcp.settings import Cluster
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Transport:
         self.cluster = cluster
         self.peer = peer or own_api(cluster)
         self.clock = clock or Clock()
+        self.serial = Serial()
         self._wire = wire
         self._http: httpx.AsyncClient | None = None
         self._slots = anyio.Semaphore(REQUESTS_AT_ONCE)
