@@ -190,7 +190,7 @@ def build_server(
     writable = not all(cluster.read_only for cluster in settings.clusters)
     toolsets = [ALL[name] for name in settings.toolsets]
     tools = [tool for toolset in toolsets for tool in toolset.tools(read_only=not writable)]
-    everything = {tool.name for toolset in toolsets for tool in toolset.tools(read_only=False)}
+    everything = {name for toolset in toolsets for name in toolset.risks()}
     server = MageServer(
         tools=tools,
         hidden=frozenset(everything - {tool.name for tool in tools}),

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any, TypeVar, get_type_hints
 
 from mcp.server.mcpserver.tools import Tool
@@ -35,18 +36,34 @@ class Risk(Enum):
         return ToolAnnotations(read_only_hint=False, destructive_hint=lossy, open_world_hint=False)
 
 
+@dataclass(frozen=True)
+class _Declared:
+    """A tool as it was declared. What the SDK needs of it is made when it is first offered: that takes milliseconds."""
+
+    fn: Callable[..., Awaitable[Answer]]
+    title: str
+    risk: Risk
+    plan: Planner | None = None
+
+    @cached_property
+    def tool(self) -> Tool:
+        reads = self.risk is Risk.READ
+        fn = _answering(self.fn) if reads else guarded(self.fn, self.plan, title=self.title)
+        return _tool(fn, title=self.title, risk=self.risk)
+
+
 @dataclass
 class Toolset:
     """Tools of one Mage noun. Decorate a function with `read`, `write`, `change` or `destroy`."""
 
     name: str
-    _tools: list[tuple[Tool, Risk]] = field(default_factory=list)
+    _declared: list[_Declared] = field(default_factory=list)
 
     def read(self, title: str) -> Callable[[F], F]:
         """It only looks."""
 
         def keep(fn: F) -> F:
-            self._tools.append((_tool(_answering(fn), title=title, risk=Risk.READ), Risk.READ))
+            self._declared.append(_Declared(fn, title, Risk.READ))
             return fn
 
         return keep
@@ -76,19 +93,19 @@ class Toolset:
 
     def _changing(self, title: str, plan: Planner | None, risk: Risk) -> Callable[[F], F]:
         def keep(fn: F) -> F:
-            self._tools.append((_tool(guarded(fn, plan, title=title), title=title, risk=risk), risk))
+            self._declared.append(_Declared(fn, title, risk, plan))
             return fn
 
         return keep
 
     def tools(self, *, read_only: bool) -> list[Tool]:
         """Those that only look, then, unless `read_only`, those that change something."""
-        reads = [tool for tool, risk in self._tools if risk is Risk.READ]
-        return reads if read_only else reads + [tool for tool, risk in self._tools if risk is not Risk.READ]
+        reads = [each.tool for each in self._declared if each.risk is Risk.READ]
+        return reads if read_only else reads + [each.tool for each in self._declared if each.risk is not Risk.READ]
 
     def risks(self) -> dict[str, Risk]:
         """Of every tool, by name."""
-        return {tool.name: risk for tool, risk in self._tools}
+        return {each.fn.__name__: each.risk for each in self._declared}
 
 
 def _tool(fn: Callable[..., Awaitable[CallToolResult]], *, title: str, risk: Risk) -> Tool:
