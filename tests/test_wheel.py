@@ -23,15 +23,28 @@ PROMPTS = {file.name for file in (ROOT / "prompts").glob("*.md")}
 MODULES = {str(file.relative_to(ROOT)) for file in (ROOT / "mage_mcp").rglob("*") if file.suffix in {".py", ".typed"}}
 
 
-def uv(*arguments: Any, cwd: Path = ROOT) -> None:
-    """Run uv, of this environment or from PATH, which says what went wrong."""
+def uv_program() -> str:
+    """uv, of this environment or from PATH."""
     try:
-        program = importlib.import_module("uv").find_uv_bin()
+        return importlib.import_module("uv").find_uv_bin()
     except ImportError:
-        program = "uv"
-    kept = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+        return "uv"
+
+
+def uv_environment() -> dict[str, str]:
+    """What reaches the packages' registry from here, without the environment that the tests run in."""
+    return {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+
+
+def uv(*arguments: Any, cwd: Path = ROOT) -> None:
+    """Run uv, and say what went wrong."""
     done = subprocess.run(
-        [program, "--quiet", *map(str, arguments)], cwd=cwd, env=kept, capture_output=True, text=True, check=False
+        [uv_program(), "--quiet", *map(str, arguments)],
+        cwd=cwd,
+        env=uv_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
 
