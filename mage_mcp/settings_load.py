@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from mage_mcp.base_url import mage_url
 from mage_mcp.errors import MageNotConfigured
 from mage_mcp.settings import (
     DEFAULT_CLUSTER,
@@ -22,30 +22,6 @@ from mage_mcp.settings import (
 )
 from mage_mcp.text import one_line, remember_secret
 
-# First path segments of Mage's web pages and API: a URL pasted from the browser ends before them.
-_PAGES = frozenset(
-    {
-        "api",
-        "block-layout",
-        "compute",
-        "dashboard",
-        "files",
-        "global-data-products",
-        "global-hooks",
-        "manage",
-        "oauth",
-        "overview",
-        "pipeline-runs",
-        "pipelines",
-        "platform",
-        "settings",
-        "sign-in",
-        "templates",
-        "terminal",
-        "triggers",
-        "version-control",
-    }
-)
 _SECRETS = ("password", "token", "api_key", "cloud_password", "cloud_api_key")
 _OF_A_CLUSTER = (
     "url",
@@ -65,7 +41,6 @@ _FROM_ENVIRONMENT = {name: f"MAGE_{name.upper()}" for name in _OF_A_CLUSTER}
 _OF_THE_SERVER = ("toolsets", "confirm", "log_level", "audit")
 _TIGHTENING = ("read_only", "protected")
 _CHOICES = {"confirm": ("ask", "person", "never"), "log_level": ("DEBUG", "INFO", "WARNING", "ERROR")}
-_HOST = re.compile(r"[\w.:-]+")
 _LEFT_BLANK = re.compile(r"\$\{[\w.:-]+\}")
 """What some hosts pass for a field without a value: `${user_config.token}`. A password may begin like it."""
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
@@ -211,34 +186,6 @@ def default_config_file() -> Path:
     import platformdirs
 
     return platformdirs.user_config_path("mage-mcp", appauthor=False) / "config.toml"
-
-
-def mage_url(text: str, *, source: str = "MAGE_URL") -> str:
-    """The base URL of a Mage server, from what people paste: with a page's path, without a scheme, with a slash."""
-    if not text:
-        return ""
-    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text):
-        text = ("http://" if text.startswith(("localhost", "127.", "[::1]")) else "https://") + text
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or not _HOST.fullmatch(host) or parts.scheme not in {"http", "https"}:
-        raise MageNotConfigured(
-            f"{source} is not a URL of a Mage server.", next_step="It looks like http://localhost:6789."
-        )
-    if "@" in parts.netloc:
-        raise MageNotConfigured(
-            f"{source} holds a user name or password.", next_step="Use MAGE_EMAIL and MAGE_PASSWORD for these."
-        )
-    kept: list[str] = []
-    for segment in parts.path.split("/"):
-        if segment in _PAGES:
-            break
-        if segment:
-            kept.append(segment)
-    return f"{parts.scheme}://{parts.netloc}/{'/'.join(kept)}".rstrip("/")
 
 
 def _toolsets(value: Any, source: str) -> tuple[str, ...]:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from mage_mcp import text
+from mage_mcp.base_url import mage_url
 from mage_mcp.errors import MageNotConfigured
 from mage_mcp.settings import DEFAULT_TOOLSETS, PUBLIC_API_KEY, TOOLSETS, Settings
-from mage_mcp.settings_load import load_settings, mage_url
+from mage_mcp.settings_load import load_settings
 
 SECRETS = {"MAGE_PASSWORD": "planted-password", "MAGE_TOKEN": "planted-token", "MAGE_API_KEY": "planted-key"}
 

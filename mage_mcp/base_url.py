@@ -1,0 +1,60 @@
+"""The base URL of a Mage server, from what people paste."""
+
+import re
+from urllib.parse import urlsplit
+
+from mage_mcp.errors import MageNotConfigured
+
+# First path segments of Mage's web pages and API: a URL pasted from the browser ends before them.
+_PAGES = frozenset(
+    {
+        "api",
+        "block-layout",
+        "compute",
+        "dashboard",
+        "files",
+        "global-data-products",
+        "global-hooks",
+        "manage",
+        "oauth",
+        "overview",
+        "pipeline-runs",
+        "pipelines",
+        "platform",
+        "settings",
+        "sign-in",
+        "templates",
+        "terminal",
+        "triggers",
+        "version-control",
+    }
+)
+_HOST = re.compile(r"[\w.:-]+")
+
+
+def mage_url(text: str, *, source: str = "MAGE_URL") -> str:
+    """The base URL of a Mage server, from what people paste: with a page's path, without a scheme, with a slash."""
+    if not text:
+        return ""
+    if not re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", text):
+        text = ("http://" if text.startswith(("localhost", "127.", "[::1]")) else "https://") + text
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or not _HOST.fullmatch(host) or parts.scheme not in {"http", "https"}:
+        raise MageNotConfigured(
+            f"{source} is not a URL of a Mage server.", next_step="It looks like http://localhost:6789."
+        )
+    if "@" in parts.netloc:
+        raise MageNotConfigured(
+            f"{source} holds a user name or password.", next_step="Use MAGE_EMAIL and MAGE_PASSWORD for these."
+        )
+    kept: list[str] = []
+    for segment in parts.path.split("/"):
+        if segment in _PAGES:
+            break
+        if segment:
+            kept.append(segment)
+    return f"{parts.scheme}://{parts.netloc}/{'/'.join(kept)}".rstrip("/")
