@@ -19,6 +19,7 @@ from mage_mcp.client.names import Names
 from mage_mcp.client.outputs import Outputs
 from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.runs import Runs
+from mage_mcp.client.texts import Texts
 from mage_mcp.client.transport import Transport
 from mage_mcp.client.triggers import Triggers
 from mage_mcp.settings import Cluster
@@ -49,6 +50,7 @@ class Mage:
         self.runs = Runs(self._transport, self.pipelines, self.triggers)
         self.logs = Logs(self._transport, self.runs)
         self.outputs = Outputs(self._transport, self.runs)
+        self.texts = Texts(self._transport)
         self.blocks = Blocks(self._transport)
         self.graphs = Graphs(self.pipelines, self.runs)
         self.names = Names(self._transport)

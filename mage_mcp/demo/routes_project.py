@@ -1,11 +1,9 @@
-"""Answers about the project: its status, pipelines, blocks, variables, tags and files."""
-
-from typing import Any
+"""Answers about the project: its status, pipelines, blocks, variables and tags."""
 
 from mage_mcp.demo import shapes
 from mage_mcp.demo.project import Block, Pipeline
-from mage_mcp.demo.wire import ApiError, Body, Call, Crash, answers
-from mage_mcp.demo.world import PROJECT, PROJECT_UUID, REPO_PATH, VERSION, SourceFile
+from mage_mcp.demo.wire import ApiError, Body, Call, answers
+from mage_mcp.demo.world import PROJECT, PROJECT_UUID, REPO_PATH, VERSION
 
 
 @answers("GET status", "GET statuses")
@@ -160,39 +158,3 @@ def list_tags(call: Call) -> Body:
         for name in sorted(of_triggers | of_pipelines)
     ]
     return {"tags": rows, "metadata": {"count": len(rows), "next": False}}
-
-
-@answers("GET file_contents/:id")
-def get_file(call: Call) -> Body:
-    path = _path(call)
-    return {"file_content": _file(path, call.world.files.get(path)), "metadata": None}
-
-
-@answers("PUT file_contents/:id")
-def put_file(call: Call) -> Body:
-    content = call.payload("file_content").get("content")
-    if content is None:
-        raise ApiError(400, "record_invalid", "Please provide a content or version in the request payload.")
-    if not isinstance(content, str):
-        call.world.write_file(_path(call), "")
-        raise Crash(f"write() argument must be str, not {type(content).__name__}", "TypeError")
-    call.world.write_file(_path(call), content)
-    return get_file(call)
-
-
-def _path(call: Call) -> str:
-    """Relative to the project, with the project's name in front or not."""
-    if call.pk.startswith("/") and not call.pk.startswith(f"{REPO_PATH}/"):
-        raise ApiError(400, "record_invalid", f"File at path: {call.pk} is not in the project directory.")
-    return call.pk.removeprefix(f"{REPO_PATH}/").removeprefix(f"{PROJECT}/")
-
-
-def _file(path: str, file: SourceFile | None) -> dict[str, Any]:
-    """A missing file, and a folder, read as an empty one without a size."""
-    return {
-        "content": file.content if file else "",
-        "modified_timestamp": file.modified_at.timestamp() if file else None,
-        "name": path.rpartition("/")[2],
-        "path": f"{REPO_PATH}/{path}",
-        "size": len(file.content.encode()) if file else None,
-    }

@@ -53,6 +53,10 @@ class SourceFile:
     content: str
     modified_at: datetime
 
+    @property
+    def size(self) -> int:
+        return len(self.content.encode())
+
 
 class World:
     """The project and everything that happened in it. Tests read and advance it directly.
@@ -116,6 +120,9 @@ class World:
     def write_file(self, path: str, content: str) -> None:
         """Change a file of the project, as somebody with an editor does."""
         self.files[path] = SourceFile(content, self.now)
+
+    def is_folder(self, path: str) -> bool:
+        return any(file.startswith(f"{path}/") for file in self.files)
 
     def add_trigger(self, pipeline_uuid: str, name: str, *, at: datetime | None = None) -> TriggerRow:
         number, at = next(self._trigger_ids), at or self.now
