@@ -69,7 +69,11 @@ def setting_of(cluster: Cluster, key: str) -> str:
 
 
 class Settings(BaseModel):
-    """The whole configuration. `sources` tells where each value that is not a default came from."""
+    """The whole configuration.
+
+    `sources` tells where each value that is not a default came from: by its name, and what a cluster has of its own by
+    `clusters.NAME.key`. Under `clusters.NAME.password_env` stands what names a variable that is not set.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -86,6 +90,12 @@ class Settings(BaseModel):
     def cluster(self) -> Cluster:
         """The one that is meant where none is named: the first."""
         return self.clusters[0]
+
+    def source_of(self, key: str, cluster: Cluster | None = None) -> str:
+        """Where that value, of a cluster if one is given, came from; empty for a default."""
+        if cluster is not None and (own := self.sources.get(f"clusters.{cluster.name}.{key}")):
+            return own
+        return self.sources.get(key, "") if cluster is None or cluster.name == DEFAULT_CLUSTER else ""
 
     def model_post_init(self, _: Any, /) -> None:
         """Read-only anywhere holds everywhere below."""

@@ -113,10 +113,16 @@ def _clusters(
         clusters.append(_cluster(DEFAULT_CLUSTER, own, tight))
     for name, table in tables.items():
         where = f"[clusters.{name}] in {path}"
-        known = _resolved(table, environment, where)
-        cluster_tight = {key: _boolean(known.pop(key, False), f"{key} of {where}") or tight[key] for key in _TIGHTENING}
+        known, told = _resolved(table, environment, where)
+        told = {key: sources[key] for key in shared if key in sources} | told
+        cluster_tight: dict[str, bool] = {}
+        for key in _TIGHTENING:
+            own_tight = _boolean(known.pop(key, False), f"{key} of {where}")
+            cluster_tight[key] = own_tight or tight[key]
+            told[key] = where if own_tight else sources.get(key, "")
         known["url"] = mage_url(str(known.get("url", "")), source=f"url of {where}")
         clusters.append(_cluster(name, {**shared, **known}, cluster_tight))
+        sources.update({f"clusters.{name}.{key}": source for key, source in told.items() if source})
     return tuple(clusters)
 
 
@@ -136,25 +142,31 @@ def _cluster(name: str, values: dict[str, Any], tight: Mapping[str, Any]) -> Clu
     return cluster
 
 
-def _resolved(table: Any, environment: _Environment, where: str) -> dict[str, Any]:
-    """A cluster's table with `password_env = "NAME"` and the like replaced by what the variable holds."""
+def _resolved(table: Any, environment: _Environment, where: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """A cluster's table with `password_env = "NAME"` and the like replaced by what the variable holds; and the source
+    of each value. Of a variable that is not set the name is not told: it may be the password itself.
+    """
     if not isinstance(table, dict):
         raise MageNotConfigured(f"{where} is no table.", next_step='It looks like: url = "https://host/workspace".')
     known = {*_OF_A_CLUSTER, *_TIGHTENING, "headers"}
     resolved: dict[str, Any] = {}
+    told: dict[str, str] = {}
     for key, value in table.items():
         base = key.removesuffix("_env")
         if key.endswith("_env") and base in _SECRETS:
-            resolved[base] = environment.get(str(value)) or None
+            if held := environment.get(str(value)):
+                resolved[base], told[base] = held, f"{value}, which {where} names"
+            else:
+                told[key] = where
         elif key in known:
-            resolved[key] = value
+            resolved[key], told[key] = value, where
         else:
             near = difflib.get_close_matches(key, known, n=1)
             raise MageNotConfigured(
                 f"{where} has an unknown key {one_line(key, 40)!r}.",
                 next_step=f"Did you mean {near[0]!r}?" if near else f"Known: {', '.join(sorted(known))}.",
             )
-    return {key: value for key, value in resolved.items() if value is not None}
+    return resolved, told
 
 
 def _read_file(named: str | None, *, required_by: Mapping[str, Any]) -> tuple[dict[str, Any], Path | None]:

@@ -273,3 +273,31 @@ def test_a_named_file_must_be_there_and_the_users_own_need_not(tmp_path: Path):
     load()
     assert "cannot be read" in refused(config=str(tmp_path / "missing.toml"))
     assert "cannot be read" in refused({"MAGE_CONFIG": str(tmp_path)})
+
+
+def test_what_a_cluster_has_of_its_own_knows_its_source_too(tmp_path: Path):
+    path = written(
+        tmp_path,
+        'read_only = true\n[clusters.prod]\nurl = "http://prod.test"\npassword_env = "PROD_PASSWORD"\n'
+        'token_env = "planted-token"\nprotected = true\n[clusters.stage]\ncloud_email = "own@stage.test"\n',
+    )
+    settings = load({"PROD_PASSWORD": "planted-password", "MAGE_CLOUD_EMAIL": "shared@example.com"})
+    prod, stage = settings.clusters
+    where = f"[clusters.prod] in {path}"
+    assert settings.source_of("url", prod) == settings.source_of("protected", prod) == where
+    assert settings.source_of("password", prod) == f"PROD_PASSWORD, which {where} names"
+    assert settings.source_of("token", prod) == ""
+    assert settings.source_of("token_env", prod) == where
+    assert settings.source_of("cloud_email", prod) == "MAGE_CLOUD_EMAIL"
+    assert settings.source_of("cloud_email", stage) == f"[clusters.stage] in {path}"
+    assert settings.source_of("read_only", stage) == settings.source_of("read_only") == "the config file"
+    assert "planted" not in str(settings.sources)
+
+
+def test_the_cluster_of_the_environment_has_the_sources_of_the_environment(tmp_path: Path):
+    written(tmp_path, '[clusters.prod]\nurl = "http://prod.test"\n')
+    settings = load({"MAGE_URL": "http://one.test"})
+    default, prod = settings.clusters
+    assert settings.source_of("url", default) == "MAGE_URL"
+    assert settings.source_of("email", prod) == ""
+    assert settings.source_of("url", prod) == f"[clusters.prod] in {tmp_path / 'config.toml'}"
