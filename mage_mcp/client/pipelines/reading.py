@@ -1,4 +1,4 @@
-"""Pipelines of one Mage cluster."""
+"""Reading pipelines: a page of them, or one."""
 
 import asyncio
 from collections.abc import Sequence
@@ -65,7 +65,7 @@ class PipelineDetail(Answer):
     note: str = ""
 
 
-class Pipelines:
+class PipelineReader:
     """List and look at pipelines."""
 
     def __init__(self, transport: Transport, triggers: Triggers) -> None:
