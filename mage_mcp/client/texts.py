@@ -14,7 +14,7 @@ from mage_mcp.client.project_paths import readable_path
 from mage_mcp.client.records import parse_time
 from mage_mcp.client.replies import root, rows
 from mage_mcp.client.transport import Transport
-from mage_mcp.errors import MageError, MageInvalid, MageNotFound, MageRefused, MageWriteUncertain
+from mage_mcp.errors import MageError, MageInvalid, MageNotFound, MageRefused, MageReplyInvalid, MageWriteUncertain
 from mage_mcp.text import MASK, one_line, quoted, show
 
 _LARGEST = 1_000_000
@@ -69,6 +69,7 @@ class Texts:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._project = ""
 
     async def find(self, path: str) -> Text | None:
         """The file, or None where there is no file at that path; a folder counts as none.
@@ -76,14 +77,34 @@ class Texts:
         Raises MageInvalid for a path out of the project or of secrets, and for what is no UTF-8 text. Source: Mage
         File.to_dict_async: a missing file and a folder have no size, an empty file has the size 0.
         """
-        path = readable_path(path)
-        file = root(await self._transport.read(api("file_contents", path)), "file_content")
+        path = await self._checked(path)
+        file = root(await self._transport.read(api("file_contents", self._sent(path))), "file_content")
         size, content = file.get("size"), file.get("content")
+        if not str(file.get("path")).endswith(f"/{self._sent(path)}"):
+            self._project = ""
+            raise MageReplyInvalid(f"Asked for {quoted(path)}, Mage answered with another file.")
         if not isinstance(size, int) or not isinstance(content, str):
             return None
         if size and not content:
             raise MageInvalid(f"{quoted(path)} is not a text in UTF-8, so it is neither shown nor changed here.")
         return Text(path, content, size, parse_time(file.get("modified_timestamp")))
+
+    async def _checked(self, path: str) -> str:
+        """A path that may be asked for, without the project's name in front."""
+        path = readable_path(path)
+        if not self._project:
+            found = rows(await self._transport.read(api("status")), "statuses")
+            folder = str(found[0].get("repo_path_root") or found[0].get("repo_path") or "") if found else ""
+            self._project = folder.rstrip("/").rpartition("/")[2]
+        return path.removeprefix(f"{self._project}/")
+
+    def _sent(self, path: str) -> str:
+        """With the project's name in front.
+
+        Without it Mage, where it does not know the first folder, takes any file whose path ends so: `o_config.yaml` is
+        `io_config.yaml` then, for reading and for writing. Source: Mage shared/path_fixer.py, add_absolute_path.
+        """
+        return f"{self._project}/{path}"
 
     async def read(self, path: str) -> Text:
         """The file.
@@ -92,7 +113,7 @@ class Texts:
         """
         text = await self.find(path)
         if text is None:
-            raise await self._missing(path)
+            raise await self._missing(await self._checked(path))
         return text
 
     async def _missing(self, path: str) -> MageError:
@@ -158,7 +179,7 @@ class Texts:
         written (empty without `allow_empty`, with a mask in it); MageNotConfigured where the former text cannot be
         kept; MageWriteUncertain where it is not known what the file holds now. Source: Mage FileContentResource.update.
         """
-        path = readable_path(path)
+        path = await self._checked(path)
         async with self._transport.serial("file", path):
             before = await self.find(path)
             _refuse_changed(before, expected_hash, path)
@@ -192,7 +213,7 @@ class Texts:
         lost: MageWriteUncertain | None = None
         with anyio.CancelScope(shield=True):
             try:
-                await self._transport.write("PUT", api("file_contents", after.path), body)
+                await self._transport.write("PUT", api("file_contents", self._sent(after.path)), body)
             except MageWriteUncertain as error:
                 lost = error
             try:
@@ -217,7 +238,7 @@ class Texts:
         Raises MageNotFound where there is none, else as `edit` does. Source: Mage FileResource.delete, which leaves the
         blocks that use the file where they are.
         """
-        path = readable_path(path)
+        path = await self._checked(path)
         async with self._transport.serial("file", path):
             before = await self.read(path)
             _refuse_changed(before, expected_hash, path)
@@ -227,7 +248,7 @@ class Texts:
             note = ""
             with anyio.CancelScope(shield=True):
                 try:
-                    await self._transport.write("DELETE", api("files", path), {})
+                    await self._transport.write("DELETE", api("files", self._sent(path)), {})
                 except MageWriteUncertain:
                     if await self.find(path) is not None:
                         raise

@@ -74,7 +74,7 @@ def put_file(call: Call) -> Body:
     path = _path(call)
     if content is None:
         raise ApiError(400, "record_invalid", "Please provide a content or version in the request payload.")
-    if call.world.is_folder(path):
+    if not path or call.world.is_folder(path):
         raise Crash(f"[Errno 21] Is a directory: '{REPO_PATH}/{path}'", "IsADirectoryError")
     if any(path.startswith(f"{other}/") for other in call.world.files):
         raise Crash(f"[Errno 17] File exists: '{REPO_PATH}/{path.rpartition('/')[0]}'", "FileExistsError")
@@ -86,11 +86,19 @@ def put_file(call: Call) -> Body:
 
 
 def _path(call: Call) -> str:
-    """Relative to the project, with the project's name in front or not. Mage decodes it once more than others do."""
-    pk = unquote(call.pk)
+    """Relative to the project. Mage decodes a path once more than others do, and guesses where it begins.
+
+    With the project's name in front it is taken as it is. Without it, and where there is no such folder, any file
+    will do whose path ends so.
+    """
+    pk, files = unquote(call.pk), call.world.files
     if pk.startswith("/") and not pk.startswith(f"{REPO_PATH}/"):
         raise ApiError(400, "record_invalid", f"File at path: {pk} is not in the project directory.")
-    return pk.removeprefix(f"{REPO_PATH}/").removeprefix(f"{PROJECT}/")
+    inside = pk.removeprefix(f"{REPO_PATH}/").removeprefix(f"{PROJECT}/")
+    first = inside.partition("/")[0]
+    if inside != pk or first in files or call.world.is_folder(first):
+        return inside
+    return next((path for path in files if f"{REPO_PATH}/{path}".endswith(inside)), "")
 
 
 def _file(path: str, file: SourceFile | None) -> dict[str, Any]:
@@ -99,6 +107,6 @@ def _file(path: str, file: SourceFile | None) -> dict[str, Any]:
         "content": file.content.replace("\r\n", "\n") if file else "",
         "modified_timestamp": file.modified_at.timestamp() if file else None,
         "name": path.rpartition("/")[2],
-        "path": f"{REPO_PATH}/{path}",
+        "path": f"{REPO_PATH}/{path}" if path else "",
         "size": file.size if file else None,
     }

@@ -14,7 +14,7 @@ from mage_mcp.client.project_paths import holds_secrets
 from mage_mcp.client.texts import Text
 from mage_mcp.demo.app import create_app
 from mage_mcp.demo.world import World
-from mage_mcp.errors import MageInvalid, MageNotConfigured, MageNotFound, MageWriteUncertain
+from mage_mcp.errors import MageInvalid, MageNotConfigured, MageNotFound, MageReplyInvalid, MageWriteUncertain
 from mage_mcp.text import MASK
 from tests.conftest import URL, clock_of
 
@@ -85,14 +85,36 @@ async def test_missing_empty_and_folder_are_told_apart(mage: Mage, world: World)
 
 
 async def test_a_file_that_is_no_text_is_said_and_never_overwritten(httpx_mock):
-    binary = {"content": "", "size": 4, "modified_timestamp": 1795573750.4, "name": "x", "path": "/p/utils/x"}
-    httpx_mock.add_response(json={"file_content": binary, "metadata": None}, is_reusable=True)
+    binary = {"content": "", "size": 4, "modified_timestamp": 1795573750.4, "name": "x", "path": "/src/shop/utils/x"}
+    httpx_mock.add_response(url=f"{URL}/api/status", json={"statuses": [{"repo_path_root": "/src/shop"}]})
+    url = f"{URL}/api/file_contents/shop%2Futils%2Fx"
+    httpx_mock.add_response(url=url, json={"file_content": binary, "metadata": None}, is_reusable=True)
     async with Mage(Cluster(url=URL)) as mage:
         for call in (mage.texts.read("utils/x"), mage.texts.write("utils/x", "a", expected_hash="0" * 16)):
             with pytest.raises(MageInvalid, match="not a text in UTF-8"):
                 await call
     assert {request.method for request in httpx_mock.get_requests()} == {"GET"}
-    assert str(httpx_mock.get_requests()[0].url) == f"{URL}/api/file_contents/utils%2Fx"
+
+
+async def test_mage_never_gets_to_guess_which_file_is_meant(mage: Mage, world: World):
+    """Without the project in front Mage takes `o_config.yaml` for `io_config.yaml`."""
+    world.write_file("io_config.yaml", "PASSWORD: zq8-secret\n")
+    for path in ("o_config.yaml", "add_tax.py", "mers/add_tax.py"):
+        assert await mage.texts.find(path) is None
+    made = await mage.texts.write("add_tax.py", "x = 1\n")
+    assert made.before is None
+    assert world.files["add_tax.py"].content == "x = 1\n"
+    assert "orders" in world.files[PATH].content
+    assert (await mage.texts.read(f"demo_project/{PATH}")).path == PATH
+
+
+async def test_an_answer_about_another_file_is_refused(httpx_mock):
+    other = {"content": "PASSWORD: zq8\n", "size": 15, "name": "io_config.yaml", "path": "/src/shop/io_config.yaml"}
+    httpx_mock.add_response(url=f"{URL}/api/status", json={"statuses": [{"repo_path_root": "/src/shop"}]})
+    httpx_mock.add_response(json={"file_content": other, "metadata": None})
+    async with Mage(Cluster(url=URL)) as mage:
+        with pytest.raises(MageReplyInvalid, match="answered with another file"):
+            await mage.texts.read("o_config.yaml")
 
 
 async def test_a_write_replaces_the_text_keeps_the_former_one_and_says_both(
@@ -112,7 +134,7 @@ async def test_a_write_replaces_the_text_keeps_the_former_one_and_says_both(
     assert backup.read_text(encoding="utf-8") == before.content
     assert stat.S_IMODE(backup.stat().st_mode) == 0o600
     assert stat.S_IMODE(backup.parent.stat().st_mode) == 0o700
-    assert puts(world) == ["/api/file_contents/transformers%2Fadd_tax.py"]
+    assert puts(world) == ["/api/file_contents/demo_project%2Ftransformers%2Fadd_tax.py"]
 
 
 async def test_a_new_file_needs_no_hash_and_an_old_one_does(mage: Mage, world: World):
