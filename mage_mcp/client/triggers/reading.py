@@ -1,4 +1,4 @@
-"""Triggers (Mage's API calls them pipeline schedules). Their tokens are never read."""
+"""Looking at triggers. Their tokens are never read."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -66,7 +66,7 @@ class TriggerPage(Page):
     items: list[TriggerRow]
 
 
-class Triggers:
+class TriggerReader:
     """List and look at triggers."""
 
     def __init__(self, transport: Transport) -> None:
