@@ -11,6 +11,7 @@ import pytest
 from mcp import Client
 from mcp.types import Tool
 
+from mage_mcp import tokens
 from mage_mcp.server import build_server
 from mage_mcp.settings import DEFAULT_TOOLSETS, TOOLSETS, Settings
 from mage_mcp.tools import ALL
@@ -37,10 +38,9 @@ async def tools(era: str) -> list[Tool]:
         return (await client.list_tools()).tools
 
 
-def cost(tool: Tool) -> float:
+def cost(tool: Tool) -> int:
     """What a model pays for a tool: name, description and input schema, in bytes / 4."""
-    schema = json.dumps(tool.input_schema, separators=(",", ":"))
-    return len(f"{tool.name}{tool.description}{schema}".encode()) / 4
+    return tokens.of_tool(tool.name, tool.description, tool.input_schema)
 
 
 def on_the_wire(tool: Tool) -> str:

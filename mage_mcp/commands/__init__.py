@@ -5,5 +5,6 @@ Only these modules print.
 
 COMMANDS = {
     "demo": "run the simulated Mage as a web server of its own",
+    "tools": "list the tools with what they risk and cost, as the settings make them",
 }
 """What each is for, in the order of `--help`."""
