@@ -22,6 +22,7 @@ from mage_mcp.client.runs import Runs
 from mage_mcp.client.texts import Texts
 from mage_mcp.client.transport import Transport
 from mage_mcp.client.triggers import Triggers
+from mage_mcp.client.variables import Variables
 from mage_mcp.settings import Cluster
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Mage:
         self.clock = self._transport.clock
         self.triggers = Triggers(self._transport)
         self.pipelines = Pipelines(self._transport, self.triggers)
+        self.variables = Variables(self._transport, self.pipelines)
         self.runs = Runs(self._transport, self.pipelines, self.triggers)
         self.logs = Logs(self._transport, self.runs)
         self.outputs = Outputs(self._transport, self.runs)

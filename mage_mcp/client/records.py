@@ -146,6 +146,10 @@ class PipelineRecord(Record):
     schedules: list[TriggerRecord] = []
     settings: dict[str, Any] = {}
     concurrency_config: dict[str, Any] = {}
+    retry_config: dict[str, Any] = {}
+    executor_type: str = ""
+    cache_block_output_in_memory: bool = False
+    run_pipeline_in_one_process: bool = False
     created_at: Time = None
     updated_at: Time = None
 

@@ -10,13 +10,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from mage_mcp.demo import routes_block_runs, routes_files, routes_project, routes_runs, routes_triggers
+from mage_mcp.demo import (
+    routes_authoring,
+    routes_block_runs,
+    routes_files,
+    routes_project,
+    routes_runs,
+    routes_triggers,
+)
 from mage_mcp.demo.auth import action, check
 from mage_mcp.demo.wire import ROUTES, ApiError, Body, Call, Crash, Query
 from mage_mcp.demo.world import World
 
 # Importing these registers their answers.
-_MODULES = (routes_project, routes_triggers, routes_runs, routes_block_runs, routes_files)
+_MODULES = (routes_project, routes_triggers, routes_runs, routes_block_runs, routes_files, routes_authoring)
 _RESOURCES = {part for route in ROUTES for part in route.split(" ")[1].split("/") if part != ":id"}
 _VERBS = {1: ("GET", "POST"), 2: ("GET", "PUT", "DELETE"), 3: ("GET", "POST"), 4: ("GET", "PUT", "DELETE")}
 _PARTS = ("resource", "pk", "child", "child_pk")

@@ -95,6 +95,7 @@ def _head(tags: tuple[tuple[str, Any], ...], level: str, message: str) -> str:
 
 
 def _file(run: Run, name: str, content: str, changed: datetime | None) -> dict[str, Any]:
+    content = "" if run.lost else content
     folder = f"{VARIABLES_DIR}/pipelines/{run.pipeline.uuid}/.logs/{run.variables['execution_partition']}"
     return {
         "name": f"{name}.log",

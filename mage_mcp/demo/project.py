@@ -56,6 +56,12 @@ class Pipeline:
     variables: Mapping[str, Any] = field(default_factory=dict)
     triggers: tuple[Trigger, ...] = ()
     conditionals: tuple[Block, ...] = ()
+    name: str = ""
+    """Where it is not the uuid."""
+    config: Mapping[str, Any] = field(default_factory=dict)
+    """Settings that are not Mage's own, by its names."""
+    fresh: bool = False
+    """Made through the API, and never had a variable."""
 
     def downstream(self, uuid: str) -> tuple[str, ...]:
         """The blocks that take this block's output, in pipeline order."""

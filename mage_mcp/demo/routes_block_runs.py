@@ -128,7 +128,7 @@ def _runs_with_logs(call: Call) -> list[Run]:
     runs = [
         run
         for run in call.world.runs.values()
-        if run.pipeline is pipeline
+        if run.pipeline.uuid == pipeline.uuid
         and run.trigger_id in call.world.triggers
         and (not triggers or str(run.trigger_id) in triggers)
         and (not ids or str(run.id) in ids)

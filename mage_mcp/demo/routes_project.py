@@ -2,7 +2,7 @@
 
 from mage_mcp.demo import shapes
 from mage_mcp.demo.project import Block, Pipeline
-from mage_mcp.demo.wire import ApiError, Body, Call, answers
+from mage_mcp.demo.wire import ApiError, Body, Call, Crash, answers
 from mage_mcp.demo.world import PROJECT, PROJECT_UUID, REPO_PATH, VERSION
 
 
@@ -99,6 +99,7 @@ def _cut(call: Call, rows: list[Pipeline]) -> tuple[list[Pipeline], bool | int |
 
 @answers("GET pipelines/:id")
 def get_pipeline(call: Call) -> Body:
+    check_kernel(call.pipeline())
     detail = shapes.pipeline_detail(
         call.world,
         call.pipeline(),
@@ -109,6 +110,15 @@ def get_pipeline(call: Call) -> Body:
         schedules=call.query.flag("include_schedules"),
     )
     return {"pipeline": detail, "metadata": None}
+
+
+def check_kernel(pipeline: Pipeline) -> None:
+    """Mage switches its kernel to the type of what is looked at, also where it has none for it."""
+    if pipeline.type == "pyspark":
+        where = "https://docs.mage.ai/integrations/spark-pyspark"
+        raise Crash(f"PySpark kernel is not installed. Please follow the instructions in {where} to install it.")
+    if pipeline.type not in ("python", "streaming", "integration", "databricks"):
+        raise Crash(f"'{pipeline.type}'", "KeyError")
 
 
 @answers("GET pipelines/:id/blocks")

@@ -49,7 +49,7 @@ def _pipeline(pipeline: Pipeline) -> Json:
         "executor_config": {},
         "executor_count": 1,
         "executor_type": None,
-        "name": pipeline.uuid,
+        "name": pipeline.name or pipeline.uuid,
         "notification_config": {},
         "remote_variables_dir": None,
         "retry_config": {},
@@ -59,6 +59,7 @@ def _pipeline(pipeline: Pipeline) -> Json:
         "type": pipeline.type,
         "uuid": pipeline.uuid,
         "variables_dir": VARIABLES_DIR,
+        **pipeline.config,
     }
 
 
@@ -68,7 +69,7 @@ def pipeline_row(world: World, pipeline: Pipeline, *, schedules: bool) -> Json:
     shape["spark_config"] = {}
     shape["blocks"] = [block(world, pipeline, one, listed=True) for one in pipeline.blocks]
     shape["callbacks"] = []
-    shape["conditionals"] = [block(world, pipeline, one, listed=True) for one in pipeline.conditionals]
+    shape["conditionals"] = []  # its cache knows of none
     shape["widgets"] = []
     if schedules:
         shape["schedules"] = _schedules(world, pipeline)
@@ -91,7 +92,7 @@ def pipeline_detail(
         return shape | {"tags": []}
 
     shape = _pipeline(pipeline)
-    shape["variables"] = dict(pipeline.variables)
+    shape |= {} if pipeline.fresh else {"variables": dict(pipeline.variables)}
     shape["spark_config"] = {}
     shape["blocks"] = [full(one) for one in pipeline.blocks]
     shape["callbacks"] = []
@@ -257,7 +258,7 @@ def block_run_row(block_run: BlockRun, run: Run, trigger: TriggerRow | None, now
 
 def outputs_of(block_run: BlockRun, run: Run, now: datetime) -> Sequence[Output]:
     """What the block gave out: nothing unless it has completed."""
-    done = block_run.timeline.last("completed", now)
+    done = block_run.timeline.last("completed", now) and not run.lost
     return script_of(block_run.block.uuid).outputs(run.kwargs) if done else ()
 
 

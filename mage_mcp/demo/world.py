@@ -1,7 +1,7 @@
 """The state of the simulated Mage: one project, its triggers and runs, at the time that its clock shows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -71,6 +71,7 @@ class World:
         self.clock = clock or Clock()
         self.login = login
         self.pipelines: dict[str, Pipeline] = {pipeline.uuid: pipeline for pipeline in PIPELINES}
+        self.secrets: dict[str, str] = {}
         self.triggers: dict[int, TriggerRow] = {}
         self.runs: dict[int, Run] = {}
         self.files: dict[str, SourceFile] = {}
@@ -123,6 +124,16 @@ class World:
 
     def is_folder(self, path: str) -> bool:
         return any(file.startswith(f"{path}/") for file in self.files)
+
+    def rename_pipeline(self, old: str, new: Pipeline) -> None:
+        """Triggers and runs go along; what the runs left in files does not."""
+        del self.pipelines[old]
+        self.pipelines[new.uuid] = new
+        for trigger in self.triggers.values():
+            trigger.pipeline_uuid = new.uuid if trigger.pipeline_uuid == old else trigger.pipeline_uuid
+        for run in self.runs.values():
+            if run.pipeline.uuid == old:
+                run.pipeline = replace(run.pipeline, uuid=new.uuid)
 
     def add_trigger(self, pipeline_uuid: str, name: str, *, at: datetime | None = None) -> TriggerRow:
         number, at = next(self._trigger_ids), at or self.now

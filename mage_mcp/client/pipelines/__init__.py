@@ -1,10 +1,12 @@
 """Pipelines of one Mage cluster: one noun, by what is done with them."""
 
+from mage_mcp.client.pipelines.changing import Clearable, PipelineChanged, PipelineChanger
+from mage_mcp.client.pipelines.creating import NewPipelineType, PipelineCreated, PipelineCreator
+from mage_mcp.client.pipelines.deleting import PipelineDeleted, PipelineDeleter
 from mage_mcp.client.pipelines.reading import (
     BlockRow,
     PipelineDetail,
     PipelinePage,
-    PipelineReader,
     PipelineRow,
     PipelineStatus,
     PipelineType,
@@ -15,6 +17,11 @@ from mage_mcp.client.pipelines.reading import (
 
 __all__ = [
     "BlockRow",
+    "Clearable",
+    "NewPipelineType",
+    "PipelineChanged",
+    "PipelineCreated",
+    "PipelineDeleted",
     "PipelineDetail",
     "PipelinePage",
     "PipelineRow",
@@ -27,5 +34,5 @@ __all__ = [
 ]
 
 
-class Pipelines(PipelineReader):
-    """List and look at pipelines."""
+class Pipelines(PipelineCreator, PipelineChanger, PipelineDeleter):
+    """List, look at, create, change and delete pipelines."""

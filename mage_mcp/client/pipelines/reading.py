@@ -11,6 +11,7 @@ from pydantic import Field
 from mage_mcp.client.models import Answer, Message, Name, Names, Page, Untrusted, UtcTime
 from mage_mcp.client.near import did_you_mean, pipeline_uuids, unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
+from mage_mcp.client.pipelines.config import set_config
 from mage_mcp.client.records import BlockRecord, PipelineRecord, RunRecord, TriggerRecord
 from mage_mcp.client.replies import count, root, rows
 from mage_mcp.client.run_rows import RunRow, run_row
@@ -59,6 +60,7 @@ class PipelineDetail(Answer):
     conditionals: list[BlockRow] = Field(default=[], description="`upstream` is the block it guards.")
     callbacks: list[BlockRow] = []
     variables: Annotated[dict[str, Any], Untrusted()] = Field(default={}, description="Secret-looking ones masked.")
+    config: Annotated[dict[str, Any], Untrusted()] = Field(default={}, description="Settings, as far as they are set.")
     triggers: list[TriggerRow] = []
     latest_runs: list[RunRow] = []
     updated_at: UtcTime | None = None
@@ -205,6 +207,7 @@ def _detail(
         conditionals=[_block(block) for block in record.conditionals],
         callbacks=[_block(block) for block in record.callbacks],
         variables=shown_variables(record.variables, most=_MOST_VARIABLES),
+        config=set_config(record),
         triggers=[TriggerRow.of(trigger, pipeline=False) for trigger in triggers[:20]],
         latest_runs=[run_row(run, now=now, pipeline=False) for run in runs],
         updated_at=record.updated_at,
