@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from mage_mcp.demo.cloud_config import CONFIGS, NAMES
 from mage_mcp.demo.planted import CLOUD_API_KEY, PLANTED
+from mage_mcp.demo.pro import Pro
 from mage_mcp.demo.runs import Timeline
 from mage_mcp.demo.times import Clock, after
 from mage_mcp.demo.world import World
@@ -166,6 +167,7 @@ class CloudWorld:
 
     def _cluster(self, key: str, login: tuple[str, str] | None) -> CloudCluster:
         world = World(self.clock, login=login, history=key == "prod")
+        world.pro = Pro() if key == "prod" else None
         attributes = {
             "created_at": "2026-01-15 09:00:00.000000",
             "region": "eu-central-1",

@@ -23,6 +23,7 @@ PLANTED: dict[str, str] = {
     "staging LOG_TARGET, first": "logs-a41c.staging.invalid",
     "staging LOG_TARGET, second": "logs-f92d.staging.invalid",
     "staging config git token": "ghp_z9Y8x7W6v5U4t3S2r1Q0p9O8n7M6l5K4",
+    "workspace variable DB_PASSWORD": "Ws-prod-6pTz4Qhd",
     "pipeline variable db_password": "not-shown",
     "password in an error text": "s3cret",
 }

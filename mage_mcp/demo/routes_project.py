@@ -22,7 +22,7 @@ def status(call: Call) -> Body:
         "disable_pipeline_edit_access": False,
         "require_user_authentication": call.world.login is not None,
         "require_user_permissions": False,
-        "project_type": "standalone",
+        "project_type": "main" if call.world.pro else "sub" if call.world.is_workspace else "standalone",
         "project_uuid": PROJECT_UUID,
     }
     return {"statuses": [row], "metadata": {}}

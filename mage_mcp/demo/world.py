@@ -4,13 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_URL, uuid5
 
 from mage_mcp.demo.project import PIPELINES, Block, Pipeline, Trigger
 from mage_mcp.demo.runs import START_S, Run
 from mage_mcp.demo.script import DAY, HISTORY
 from mage_mcp.demo.times import Clock, after, partition
+
+if TYPE_CHECKING:
+    from mage_mcp.demo.pro import Pro
 
 PROJECT = "demo_project"
 REPO_PATH = f"/home/src/{PROJECT}"
@@ -83,6 +86,10 @@ class World:
         """Tokens and when they end."""
         self.not_found = "Record not found."
         """Mage changes this text in place after a failed login, for every later 404."""
+        self.pro: Pro | None = None
+        """What a main project of Mage Pro has, and a standalone one has not."""
+        self.is_workspace = False
+        """Of a main project that stands one part of the address higher."""
         self._trigger_ids, self._block_run_ids = count(1), count(1)
         began = self.clock.now()
         self._fill(after(began, -BEFORE_ALL_S))
@@ -116,7 +123,9 @@ class World:
             self.create_run(by_name[past.trigger], at=after(began, -past.ago_s), well=past.well)
 
     def source_of(self, block: Block) -> str:
-        return self.files[block.file_path].content
+        """Its file's text; nothing where there is none."""
+        file = self.files.get(block.file_path)
+        return file.content if file else ""
 
     def write_file(self, path: str, content: str) -> None:
         """Change a file of the project, as somebody with an editor does."""

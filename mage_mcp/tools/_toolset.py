@@ -36,6 +36,10 @@ class Risk(Enum):
         return ToolAnnotations(read_only_hint=False, destructive_hint=lossy, open_world_hint=False)
 
 
+RISKS: dict[str, Risk] = {}
+"""Of every tool of the toolsets that were imported, by name."""
+
+
 @dataclass(frozen=True)
 class _Declared:
     """A tool as it was declared. What the SDK needs of it is made when it is first offered: that takes milliseconds."""
@@ -63,7 +67,7 @@ class Toolset:
         """It only looks."""
 
         def keep(fn: F) -> F:
-            self._declared.append(_Declared(fn, title, Risk.READ))
+            self._declare(_Declared(fn, title, Risk.READ))
             return fn
 
         return keep
@@ -93,10 +97,14 @@ class Toolset:
 
     def _changing(self, title: str, plan: Planner | None, risk: Risk) -> Callable[[F], F]:
         def keep(fn: F) -> F:
-            self._declared.append(_Declared(fn, title, risk, plan))
+            self._declare(_Declared(fn, title, risk, plan))
             return fn
 
         return keep
+
+    def _declare(self, declared: _Declared) -> None:
+        self._declared.append(declared)
+        RISKS[declared.fn.__name__] = declared.risk
 
     def tools(self, *, read_only: bool) -> list[Tool]:
         """Those that only look, then, unless `read_only`, those that change something."""
