@@ -16,6 +16,7 @@ from mcp.server.mcpserver.exceptions import (
     UnexpectedToolError,
 )
 from mcp.server.mcpserver.tools import Tool
+from mcp.server.request_state import RequestStateSecurity
 from mcp.server.subscriptions import InMemorySubscriptionBus
 from mcp.types import CallToolResult, InputRequiredResult
 from mcp.types import Resource as MCPResource
@@ -40,6 +41,7 @@ from mage_mcp.text import one_line, show
 from mage_mcp.tools import ALL
 from mage_mcp.tools._audit import Audit
 from mage_mcp.tools._deps import App, current_app, keep_app
+from mage_mcp.tools._seal import Seal
 from mage_mcp.tools._secrets import remember_environment
 from mage_mcp.tools._signature import CLUSTER, CONFIRM
 from mage_mcp.watching import Watcher
@@ -62,6 +64,8 @@ class MageServer(PromptServer):
         self._offered = {tool.name: shaped(tool, clusters) for tool in tools}
         self._hidden = hidden
         self._clusters = clusters
+        self.app: App | None = None
+        """What it holds while it runs."""
 
     async def list_tools(self) -> list[MCPTool]:
         """The tools, with `cluster` and `confirm` only where they mean something."""
@@ -167,11 +171,13 @@ def build_server(
     wire: "httpx.AsyncBaseTransport | None" = None,
     clock: Clock | None = None,
     finish_on_sigterm: bool = False,
+    keys: Sequence[bytes] = (),
 ) -> MageServer:
     """A server for these settings. Nothing is opened on the network, here or at its start.
 
     `wire` and `clock` are for the demo and for tests: a simulated Mage in process, and its time. `finish_on_sigterm` is
-    for a server that is a process of its own: the signal then waits for the second half of a restart.
+    for a server that is a process of its own: the signal then waits for the second half of a restart. `keys` (32 bytes
+    or more; the first seals, each of them opens) are what replicas share; without any, this server has one of its own.
     """
 
     bus = InMemorySubscriptionBus()
@@ -185,7 +191,9 @@ def build_server(
             for cluster in settings.clusters:
                 mages[cluster.name] = await stack.enter_async_context(Mage(cluster, wire=wire, clock=clock))
             watcher = await stack.enter_async_context(Watcher(bus, mages))
-            yield App(settings, mages, Audit(settings.audit), watcher=watcher)
+            server.app = App(settings, mages, Audit(settings.audit), Seal(keys), watcher)
+            yield server.app
+        server.app = None
 
     writable = not all(cluster.read_only for cluster in settings.clusters)
     toolsets = [ALL[name] for name in settings.toolsets]
@@ -203,6 +211,7 @@ def build_server(
         log_level=settings.log_level,
         middleware=[mend_answers, keep_app, watch_runs],
         subscriptions=bus,
+        request_state_security=RequestStateSecurity(keys=keys) if keys else None,
     )
     remember_environment()
     resources.register(server)

@@ -58,6 +58,12 @@ class Watcher:
         self._mages = mages
         self._watches: dict[Place, _Watch] = {}
         self._group: TaskGroup | None = None
+        self._listeners: set[anyio.CancelScope] = set()
+
+    def close(self) -> None:
+        """End all listening, since the server is about to end."""
+        for scope in self._listeners:
+            scope.cancel()
 
     async def __aenter__(self) -> Self:
         self._group = anyio.create_task_group()
@@ -71,13 +77,16 @@ class Watcher:
             await group.__aexit__(None, None, None)
 
     @asynccontextmanager
-    async def listening(self, uris: Iterable[str]) -> AsyncIterator[None]:
+    async def listening(self, uris: Iterable[str]) -> AsyncIterator[anyio.CancelScope]:
         """While inside, the runs among these are watched. Addresses of anything else never change.
 
-        Entering waits a moment for the first look, so that whoever reads a run afterwards misses nothing.
+        Entering waits a moment for the first look, so that whoever reads a run afterwards misses nothing. What it gives
+        is cancelled by `close`.
         Raises MageInvalid where too many are watched already.
         """
         joined: list[tuple[_Watch, str]] = []
+        scope = anyio.CancelScope()
+        self._listeners.add(scope)
         try:
             places = ((uri, self._place(uri)) for uri in sorted(set(uris)))
             joined.extend((self._join(place, uri), uri) for uri, place in places if place is not None)
@@ -86,8 +95,9 @@ class Watcher:
                     await watch.looked.wait()
             for watch, _ in joined:
                 watch.late |= not watch.looked.is_set()
-            yield
+            yield scope
         finally:
+            self._listeners.discard(scope)
             for watch, uri in joined:
                 self._leave(watch, uri)
 

@@ -4,6 +4,7 @@ Only these modules print.
 """
 
 COMMANDS = {
+    "serve": "serve MCP over stdio, as without a command, or over HTTP",
     "demo": "run the simulated Mage as a web server of its own",
     "tools": "list the tools with what they risk and cost, as the settings make them",
 }

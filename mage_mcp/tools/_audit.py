@@ -11,6 +11,7 @@ from typing import Any
 
 from mage_mcp.client.models import iso
 from mage_mcp.text import MASK, is_secret_name, shorten, show
+from mage_mcp.tools._caller import caller_name
 
 NEVER_SHOWN = frozenset({"set", "extraEnvs"})
 """Arguments, and parts of them, whose values may be secrets under whatever name."""
@@ -41,7 +42,8 @@ class Audit:
         self.end(call, tool, cluster=cluster, outcome=f"refused: {why}")
 
     def _write(self, line: dict[str, Any]) -> None:
-        text = json.dumps({"audit": "mage-mcp", "time": iso(self.now()), **line}, ensure_ascii=False) + "\n"
+        who = {"caller": caller} if (caller := caller_name()) else {}
+        text = json.dumps({"audit": "mage-mcp", "time": iso(self.now()), **who, **line}, ensure_ascii=False) + "\n"
         if not self.file:
             sys.stderr.write(text)
             sys.stderr.flush()
