@@ -7,5 +7,6 @@ COMMANDS = {
     "serve": "serve MCP over stdio, as without a command, or over HTTP",
     "demo": "run the simulated Mage as a web server of its own",
     "tools": "list the tools with what they risk and cost, as the settings make them",
+    "client": "print the configuration for an MCP client, or merge it into the client's file",
 }
 """What each is for, in the order of `--help`."""
