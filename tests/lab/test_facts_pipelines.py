@@ -1,6 +1,7 @@
 """Facts about making, changing and deleting pipelines that the product relies on, checked on a real Mage."""
 
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -200,6 +201,33 @@ def test_a_list_of_blocks_replaces_the_pipelines_own_and_a_status_switches_all_t
     facts.wire.post("/api/pipelines/cut_down/pipeline_schedules", body)
     _put(facts, "cut_down", status="active")
     assert [status for _, status in _triggers(facts, "cut_down")] == ["active"]
+
+
+def test_a_variable_set_beside_another_change_is_lost_without_a_word_or_the_whole_pipeline_is(facts: Facts) -> None:
+    """Why all writes to a pipeline wait for each other, and are read back."""
+    assert any(_is_damaged_by_a_race(facts, f"raced_{attempt}") for attempt in range(5))
+
+
+def _is_damaged_by_a_race(facts: Facts, uuid: str) -> bool:
+    facts.wire.post("/api/pipelines", {"pipeline": {"name": uuid}})
+
+    def one(number: int) -> bool:
+        """Whether a variable was set, as Mage says."""
+        if not number % 2:
+            with suppress(Refused):
+                _put(facts, uuid, description=f"text {number}")
+            return False
+        with suppress(Refused):
+            body = {"variable": {"name": f"v_{number}", "value": number}}
+            return bool(facts.wire.post(f"/api/pipelines/{uuid}/variables", body))
+        return False
+
+    with ThreadPoolExecutor(20) as pool:
+        said = sum(pool.map(one, range(20)))
+    try:
+        return len(_read(facts, uuid).get("variables", {})) < said
+    except Refused as error:  # its file is empty
+        return "'NoneType' object has no attribute 'get'" in str(error)
 
 
 # Renaming
