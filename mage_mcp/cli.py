@@ -29,6 +29,7 @@ environment (flags win, save that read-only set anywhere holds):
   MAGE_LOG_LEVEL   DEBUG, INFO, WARNING (default) or ERROR, to stderr
 
 try it without a Mage:
+  mage-mcp demo              shows what can be asked, and what comes back
   mage-mcp --demo            serves a simulated one to your client
 """
 

@@ -82,6 +82,7 @@ class Settings(BaseModel):
     read_only: bool = False
     confirm: Confirm = "ask"
     demo: bool = False
+    demo_pace: float | None = Field(default=None, description="Its time passes only while a call waits, so fast.")
     audit: str = Field(default="", description="File for audit lines; to stderr where it is empty.")
     log_level: LogLevel = "WARNING"
     sources: Mapping[str, str] = Field(default={}, repr=False)

@@ -78,6 +78,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, environ: Mapping[str, 
         audit=str(values.get("audit", "")),
         read_only=tight["read_only"],
         demo=bool(given.get("demo")),
+        demo_pace=given.get("demo_pace"),
         sources=sources,
     )
 

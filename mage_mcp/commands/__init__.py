@@ -5,7 +5,7 @@ Only these modules print.
 
 COMMANDS = {
     "serve": "serve MCP over stdio, as without a command, or over HTTP",
-    "demo": "run the simulated Mage as a web server of its own",
+    "demo": "show what can be asked, on a simulated Mage: no account, no configuration",
     "tools": "list the tools with what they risk and cost, as the settings make them",
     "client": "print the configuration for an MCP client, or merge it into the client's file",
 }

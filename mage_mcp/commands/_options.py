@@ -7,7 +7,7 @@ from mage_mcp.errors import MageError
 from mage_mcp.settings import Settings
 from mage_mcp.settings_load import load_settings
 
-_VALUES = ("url", "config", "toolsets", "confirm", "audit", "log_level")
+_VALUES = ("url", "config", "toolsets", "confirm", "audit", "log_level", "demo_pace")
 _FLAGS = ("read_only", "protected", "demo")
 
 
@@ -27,6 +27,14 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     add("--confirm", choices=("ask", "person", "never"), help="who agrees to what destroys")
     add("--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="what goes to stderr")
     add("--demo", action="store_true", help="a simulated Mage: no account, no network")
+    add("--demo-pace", type=_pace, metavar="N", help="whose time passes only while a call waits, N times as fast")
+
+
+def _pace(text: str) -> float:
+    pace = float(text)
+    if not 0 < pace < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text} is no number above 0")
+    return pace
 
 
 def settings_from(arguments: argparse.Namespace) -> Settings | None:

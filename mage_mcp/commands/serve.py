@@ -85,8 +85,8 @@ def _build(settings: Settings, *, finish_on_sigterm: bool = False, keys: tuple[b
     if settings.demo:
         from mage_mcp.commands._demo import in_demo
 
-        demo, wire = in_demo(settings)
-        return build_server(demo, wire=wire, keys=keys)
+        demo, wire, clock = in_demo(settings)
+        return build_server(demo, wire=wire, clock=clock, keys=keys)
     return build_server(settings, finish_on_sigterm=finish_on_sigterm, keys=keys)
 
 
