@@ -23,8 +23,8 @@ from mage_mcp.hosts.table import HOSTS, Host, Scope
 from mage_mcp.settings import Settings
 from mage_mcp.text import MASK, one_line
 
-_LOGIN = {"MAGE_PASSWORD": "", "MAGE_TOKEN": "", "MAGE_CLOUD_PASSWORD": " --cloud"}
-"""What `mage-mcp login` keeps, with the option that each needs."""
+_OF_A_LOGIN = ("MAGE_PASSWORD", "MAGE_TOKEN", "MAGE_CLOUD_PASSWORD")
+"""What `mage-mcp login` makes needless."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -101,7 +101,7 @@ def _advise(host: Host, settings: Settings, start: Installation, what: Launch, a
         _say(f"PATH does not lead to this mage-mcp, so what others share would hold a path of yours: {start.command}.")
     forwards = host.forwarding == "env_vars" or (host.forwarding == "expand" and arguments.scope == "project")
     for name in what.secrets:
-        kept = f"`mage-mcp login{_LOGIN[name]}` keeps it where the server finds it" if name in _LOGIN else ""
+        kept = f"`{_login(name, settings)}` keeps a login where the server finds it" if name in _OF_A_LOGIN else ""
         if forwards:
             other = f"; or {kept}" if kept else ""
             _say(f"{name} stands there without its value: start {host.title} where it is set{other}.")
@@ -109,6 +109,13 @@ def _advise(host: Host, settings: Settings, start: Installation, what: Launch, a
             _say(f"{name} is a secret and is left out: {kept or f'{host.title} must have it in its environment'}.")
     if not (settings.demo or any(cluster.url or cluster.in_cloud for cluster in settings.clusters)):
         _say("No Mage is configured yet: give --url or --config, or --demo to look around without one.")
+
+
+def _login(variable: str, settings: Settings) -> str:
+    """The command that is typed in a terminal in which the variables of the entry may not be set."""
+    if variable == "MAGE_CLOUD_PASSWORD":
+        return "mage-mcp login --cloud"
+    return "mage-mcp login" + (f" --url {shlex.quote(settings.cluster.url)}" if settings.cluster.url else "")
 
 
 def _merge(host: Host, path: Path, made: dict[str, Any], arguments: argparse.Namespace) -> int:

@@ -17,7 +17,9 @@ _OF_THE_SERVER = ("toolsets", "confirm", "log_level", "audit", "read_only", "pro
 _FILES = ("audit", "ca_bundle")
 _VALUES = ("toolsets", "confirm", "audit", "log_level", "demo_pace")
 _SWITCHES = ("read_only", "protected", "demo")
-WRITTEN = frozenset(f"MAGE_{name.upper()}" for name in (*_OF_A_CLUSTER, *_OF_THE_SERVER, "config"))
+_FOLDERS = {"XDG_CONFIG_HOME": ".config", "XDG_STATE_HOME": ".local/state", "MAGE_MCP_STATE_DIR": ""}
+"""Variables that say where config, state and kept logins are, with what they are by default, below HOME."""
+WRITTEN = {f"MAGE_{name.upper()}" for name in (*_OF_A_CLUSTER, *_OF_THE_SERVER, "config")} | set(_FOLDERS)
 """The variables that an entry may be given here. Others in an entry are a person's, and stay."""
 
 
@@ -49,8 +51,9 @@ def launch(settings: Settings, flags: Mapping[str, Any], environ: Mapping[str, s
     if not settings.demo:
         if settings.cluster.name == DEFAULT_CLUSTER and settings.cluster.url:
             env = {"MAGE_URL": settings.cluster.url, **{key: env[key] for key in env if key != "MAGE_URL"}}
-        if file := config_of(settings, {}, environ, folder):
-            env |= {} if flags.get("config") else {"MAGE_CONFIG": str(file)}
+        if not flags.get("config") and (file := config_of(settings, {}, environ, folder)):
+            env["MAGE_CONFIG"] = str(file)
+        env |= _folders(environ)
     return Launch(tuple(args), env, () if settings.demo else secrets_of(settings, flags, environ, folder))
 
 
@@ -78,6 +81,16 @@ def config_of(settings: Settings, flags: Mapping[str, Any], environ: Mapping[str
     """The config file that was named, by a flag or by MAGE_CONFIG."""
     named = flags.get("config") or environ.get("MAGE_CONFIG", "").strip()
     return None if settings.demo or not named or named.startswith("${") else folder / Path(named).expanduser()
+
+
+def _folders(environ: Mapping[str, str]) -> dict[str, str]:
+    """Those that are set and not as by default: hosts pass few variables on, and these are not among them.
+
+    Source: getDefaultEnvironment of the MCP SDKs (HOME, LOGNAME, PATH, SHELL, TERM, USER), which most hosts use.
+    """
+    home = environ.get("HOME", "")
+    given = {name: environ.get(name, "") for name in _FOLDERS}
+    return {name: value for name, value in given.items() if value and value != f"{home}/{_FOLDERS[name]}"}
 
 
 def entry(host: Host, start: Installation, what: Launch, *, shared: bool) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mcp import Client as McpClient
+from mcp import StdioServerParameters
 
 from mage_mcp import text
 from mage_mcp.cli import main
@@ -33,7 +35,15 @@ Client = Callable[..., Said]
 @pytest.fixture
 def client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Client:
     """Run the command with a home, a folder and settings of its own."""
-    for name in ("XDG_CONFIG_HOME", "CODEX_HOME", "VSCODE_APPDATA", "VSCODE_PORTABLE", "FLATPAK_XDG_CONFIG_HOME"):
+    for name in (
+        "XDG_CONFIG_HOME",
+        "CODEX_HOME",
+        "VSCODE_APPDATA",
+        "VSCODE_PORTABLE",
+        "FLATPAK_XDG_CONFIG_HOME",
+        "XDG_STATE_HOME",
+        "MAGE_MCP_STATE_DIR",
+    ):
         monkeypatch.delenv(name, raising=False)
     for folder in ("home", "project"):
         (tmp_path / folder).mkdir()
@@ -225,7 +235,7 @@ def test_secrets_are_neither_printed_nor_written(
     everything = said.out + said.err + str(everything_in(tmp_path))
     assert "ada@example.com" in everything
     assert "planted" not in everything
-    assert "`mage-mcp login`" in said.err
+    assert "`mage-mcp login --url http://localhost:6789`" in said.err
     assert "`mage-mcp login --cloud`" in said.err
     assert "MAGE_CLOUD_API_KEY" in said.err
 
@@ -299,3 +309,14 @@ def test_removing_what_is_not_there_changes_nothing(client: Client, tmp_path: Pa
 def test_the_options_may_stand_before_the_command(client: Client, capsys: pytest.CaptureFixture[str]):
     assert main([*URL, "client", "cursor"]) == 0
     assert "http://localhost:6789" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+@pytest.mark.parametrize("host", EDITED)
+async def test_what_is_printed_starts_a_server_without_any_path(client: Client, host: str):
+    entry = parsed(host, client(host, "--demo", "--toolsets", "runs").out)[HOSTS[host].table]["mage"]
+    command = StdioServerParameters(command=entry["command"], args=entry["args"], env={"PATH": ""})
+    async with McpClient(command) as connected:
+        tools = await connected.list_tools()
+    assert "get_run" in {tool.name for tool in tools.tools}

@@ -86,6 +86,14 @@ def test_paths_are_absolute_for_a_host_starts_in_another_folder(tmp_path: Path):
     assert made == Launch((), {"MAGE_AUDIT": "/work/audit.jsonl", "MAGE_CONFIG": str(config)})
 
 
+def test_folders_that_only_the_shell_knows_are_told():
+    elsewhere = {"XDG_CONFIG_HOME": "/x", "XDG_STATE_HOME": "/y", "MAGE_MCP_STATE_DIR": "/z"}
+    usual = {"HOME": "/home/ada", "XDG_CONFIG_HOME": "/home/ada/.config", "XDG_STATE_HOME": "/home/ada/.local/state"}
+    assert launched(elsewhere) == Launch((), elsewhere)
+    assert launched(usual) == Launch((), {})
+    assert launched(elsewhere, demo=True) == Launch(("--demo",), {})
+
+
 def test_the_demo_needs_nothing_of_a_cluster():
     assert launched({"MAGE_URL": "http://a", "MAGE_TOKEN": "planted-token", "MAGE_CONFIG": "x"}, demo=True) == Launch(
         ("--demo",), {}
