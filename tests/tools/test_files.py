@@ -62,7 +62,7 @@ async def test_read_file_shows_the_text_with_a_hash_and_who_runs_it(host: Host):
     answer = await host.call("read_file", path="transformers/add_tax.py")
     assert "added tax to" in answer.data["content"]
     assert len(answer.data["hash"]) == 16
-    assert "sales_etl" in answer.data["used_by"]
+    assert answer.data["used_by"] == ["sales_daily"]
     assert "content" in answer.data["untrusted"]
     assert "```text\n" in answer.text
     part = (await host.call("read_file", path="transformers/add_tax.py", from_line=2, to_line=3)).data
