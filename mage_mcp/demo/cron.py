@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 INTERVALS = ("@once", "@hourly", "@daily", "@weekly", "@monthly", "@always_on")
 _RANGES = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
-_YEARS_AHEAD = 5
+_YEARS_AHEAD = 8
 
 
 def is_interval(text: str) -> bool:
@@ -34,6 +34,21 @@ def next_run_at(interval: str, now: datetime) -> datetime | None:
             return (midnight.replace(day=1) + timedelta(days=32)).replace(day=1)
         case _:
             return _next_of_cron(interval, now)
+
+
+def last_run_at(interval: str, now: datetime) -> datetime | None:
+    """When it last came round, not after `now`; None for what has no times of its own, or none within two years."""
+    if interval in ("@once", "@always_on"):
+        return None
+    following = next_run_at(interval, now)
+    for days in (0.05, 1, 7, 31, 366, 731):
+        # The last of the moments between then and now, going from each to the next.
+        moment, found = now - timedelta(days=days), None
+        while (moment := next_run_at(interval, moment) or now) <= now and moment != following:
+            found = moment
+        if found:
+            return found
+    return None
 
 
 def _parse(text: str) -> list[set[int]]:

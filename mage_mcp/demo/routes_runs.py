@@ -6,6 +6,7 @@ from typing import Any
 
 from mage_mcp.demo import shapes
 from mage_mcp.demo.runs import Run
+from mage_mcp.demo.scheduling import look_at
 from mage_mcp.demo.times import second
 from mage_mcp.demo.wire import DEFAULT_LIMIT, Body, Call, Crash, answers, as_id, bad_enum, page
 
@@ -186,4 +187,7 @@ def update_run(call: Call) -> Body:
 def delete_run(call: Call) -> Body:
     run = call.run()
     del call.world.runs[run.id]
-    return _run(call, run)
+    answer = _run(call, run)
+    if trigger := call.world.triggers.get(run.trigger_id):
+        look_at(call.world, trigger)
+    return answer

@@ -1,14 +1,15 @@
 """Answers about triggers, Mage's pipeline schedules, and the two endpoints that start runs by token."""
 
 from collections import defaultdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from mage_mcp.demo import shapes
-from mage_mcp.demo.cron import is_interval
+from mage_mcp.demo import in_code, shapes
+from mage_mcp.demo.cron import is_interval, next_run_at
 from mage_mcp.demo.runs import Run
+from mage_mcp.demo.scheduling import look_at
 from mage_mcp.demo.wire import ApiError, Body, Call, Crash, answers, as_id, bad_enum, page
-from mage_mcp.demo.world import TriggerRow, hex_id
+from mage_mcp.demo.world import REPO_PATH, TriggerRow, hex_id
 
 _ENUMS = {
     "schedule_type": ("scheduletype", ("api", "event", "time")),
@@ -35,6 +36,8 @@ def list_triggers(call: Call) -> Body:
         rows.reverse()
     elif (order := call.query.text("order_by")) in _ORDERS:
         rows.sort(key=lambda trigger: str(getattr(trigger, order or "id")), reverse=order == "created_at")
+    for trigger in rows:
+        _check_comes_round(call, trigger)
     shown, metadata = page(rows, call.query)
     now, runs = call.world.now, _runs_by_trigger(call)
     return {
@@ -53,6 +56,7 @@ def _runs_by_trigger(call: Call) -> defaultdict[int, list[Run]]:
 @answers("GET pipeline_schedules/:id")
 def get_trigger(call: Call) -> Body:
     trigger, now = call.trigger(), call.world.now
+    _check_comes_round(call, trigger)
     shape = shapes.trigger_detail(trigger, now)
     if call.query.text("_format") == "with_runtime_average":
         runs = call.world.runs_of(trigger.id)
@@ -77,6 +81,9 @@ def create_trigger(call: Call) -> Body:
         raise ApiError(200, "record_invalid", "Record is invalid.", errors=details)
     trigger = call.world.add_trigger(pipeline.uuid, payload["name"])
     _store(call, trigger, payload)
+    if in_code.keeps_all(pipeline):
+        in_code.keep(call.world, trigger, add=True)
+    look_at(call.world, trigger)
     return {"pipeline_schedule": shapes.trigger(trigger), "metadata": None}
 
 
@@ -94,16 +101,40 @@ def update_trigger(call: Call) -> Body:
         trigger.tags = list(payload["tags"])
     if payload.get("rotate_token"):
         payload["token"] = hex_id("rotated", trigger.token)
+    former_name, pipeline = trigger.name, call.world.pipelines.get(trigger.pipeline_uuid)
     _store(call, trigger, payload)
     trigger.updated_at = call.world.now
+    if pipeline is None:  # stored all the same
+        raise Crash(f"Pipeline {trigger.pipeline_uuid} does not exist in repo_path {REPO_PATH}.")
+    in_code.keep(call.world, trigger, former_name=former_name, add=in_code.keeps_all(pipeline))
+    _check_comes_round(call, trigger)
+    look_at(call.world, trigger)
     return {"pipeline_schedule": shapes.trigger_detail(trigger, call.world.now), "metadata": None}
 
 
 @answers("DELETE pipeline_schedules/:id")
 def delete_trigger(call: Call) -> Body:
     trigger = call.trigger()
+    in_code.remove(call.world, trigger)
     call.world.delete_trigger(trigger)
     return {"pipeline_schedule": shapes.trigger(trigger), "metadata": None}
+
+
+@answers("GET pipelines/:id/pipeline_triggers")
+def list_triggers_in_code(call: Call) -> Body:
+    entries = in_code.triggers_in(call.world, call.pipeline().uuid)
+    return {"pipeline_triggers": [in_code.listed(entry) for entry in entries], "metadata": {}}
+
+
+@answers("POST pipelines/:id/pipeline_triggers")
+def keep_in_code(call: Call) -> Body:
+    """Copy a trigger into the pipeline's file."""
+    pipeline, number = call.pipeline(), call.payload("pipeline_trigger").get("pipeline_schedule_id")
+    if (trigger := call.world.triggers.get(as_id(str(number)))) is None:
+        raise Crash("'NoneType' object has no attribute 'description'", "AttributeError")
+    in_code.keep(call.world, trigger, add=True)
+    entry = next(one for one in in_code.triggers_in(call.world, pipeline.uuid) if one["name"] == trigger.name)
+    return {"pipeline_trigger": in_code.listed(entry), "metadata": None}
 
 
 def _check_columns(payload: dict[str, Any]) -> None:
@@ -119,9 +150,17 @@ def _check_values(payload: dict[str, Any]) -> None:
         raise Crash("Cron expression is invalid.", "ValueError")
     if payload.get("start_time"):
         try:
-            payload["start_time"] = datetime.fromisoformat(payload["start_time"])
+            # Its offset is dropped, not converted.
+            payload["start_time"] = datetime.fromisoformat(payload["start_time"]).replace(tzinfo=UTC)
         except ValueError:
             raise Crash(f"Unknown string format: {payload['start_time']}", "ParserError") from None
+
+
+def _check_comes_round(call: Call, trigger: TriggerRow) -> None:
+    """A cron line that never does is stored, and then spoils whatever has to tell when it comes next."""
+    interval = trigger.schedule_interval or "@once"
+    if not interval.startswith("@") and next_run_at(interval, call.world.now) is None:
+        raise Crash("failed to find prev date", "CroniterBadDateError")
 
 
 def _store(call: Call, trigger: TriggerRow, payload: dict[str, Any]) -> None:

@@ -74,6 +74,8 @@ class World:
         self.clock = clock or Clock()
         self.login = login
         self.pipelines: dict[str, Pipeline] = {pipeline.uuid: pipeline for pipeline in PIPELINES}
+        self.listed_blocks: dict[str, tuple[Block, ...]] = {}
+        """What the list of pipelines still shows: writing a block does not reach it, writing its pipeline does."""
         self.secrets: dict[str, str] = {}
         self.triggers: dict[int, TriggerRow] = {}
         self.runs: dict[int, Run] = {}
@@ -90,7 +92,8 @@ class World:
         """What a main project of Mage Pro has, and a standalone one has not."""
         self.is_workspace = False
         """Of a main project that stands one part of the address higher."""
-        self._trigger_ids, self._block_run_ids = count(1), count(1)
+        self._block_run_ids = count(1)
+        self._tags_left: dict[int, list[str]] = {}
         began = self.clock.now()
         self._fill(after(began, -BEFORE_ALL_S))
         if history:
@@ -145,8 +148,10 @@ class World:
                 run.pipeline = replace(run.pipeline, uuid=new.uuid)
 
     def add_trigger(self, pipeline_uuid: str, name: str, *, at: datetime | None = None) -> TriggerRow:
-        number, at = next(self._trigger_ids), at or self.now
+        # SQLite gives the id of the last deleted trigger to the next one, and what it was tagged with goes along.
+        number, at = max(self.triggers, default=0) + 1, at or self.now
         row = TriggerRow(number, pipeline_uuid, name, hex_id("trigger", number), created_at=at, updated_at=at)
+        row.tags = self._tags_left.pop(number, [])
         self.triggers[number] = row
         return row
 
@@ -223,8 +228,11 @@ class World:
         return {**event_variables, **of_pipeline, **(trigger.variables or {}), **mage, **variables}
 
     def delete_trigger(self, trigger: TriggerRow) -> None:
-        """Its runs stay, but no list shows them and their details answer an error."""
+        """Its runs stay, but belong to none: no list shows them and their details answer an error."""
         del self.triggers[trigger.id]
+        self._tags_left[trigger.id] = trigger.tags
+        for run in self.runs_of(trigger.id):
+            run.trigger_id = 0
 
     def runs_of(self, trigger_id: int) -> list[Run]:
         return [run for run in self.runs.values() if run.trigger_id == trigger_id]

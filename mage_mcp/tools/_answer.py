@@ -43,7 +43,7 @@ def _structured(answer: Answer, marked: dict[str, Untrusted], mage: Mage | None)
 
 
 _CALLS = re.compile(
-    r"\b((?:get|list|trigger|retry|cancel|start|stop|restart)_(?:pipelines?|runs?|run_logs|triggers|cluster|block_output)\()"
+    r"\b((?:get|list|read|write|create|update|delete|deploy|trigger|retry|cancel|start|stop|restart)_[a-z_]+\()"
 )
 _OUR_WORDS = frozenset({"next_steps", "next_step", "note", "waits_for"})
 

@@ -1,4 +1,4 @@
-"""Tools to look at runs, find out why they failed, retry and cancel them."""
+"""Tools to look at runs, find out why they failed, retry, cancel and delete them."""
 
 from typing import Annotated
 
@@ -7,6 +7,7 @@ from pydantic import Field
 from mage_mcp.client.logs import Level, LogPage
 from mage_mcp.client.outputs import BlockOutput
 from mage_mcp.client.runs.changing import Cancelled, Retried
+from mage_mcp.client.runs.deleting import RunsDeleted
 from mage_mcp.client.runs.reading import GroupBy, RunPage, RunStatus
 from mage_mcp.client.runs.reporting import RunReport
 from mage_mcp.text import quoted
@@ -131,3 +132,14 @@ async def _plan_cancel(mage: Mage, runs: RunIds) -> Plan:
 async def cancel_runs(mage: Mage, runs: RunIds) -> Cancelled:
     """Cancel runs that have not ended, after a person agreed; say what became of each."""
     return await mage.runs.cancel(runs)
+
+
+async def _plan_delete(mage: Mage, runs: RunIds) -> Plan:
+    _, acts = await mage.runs.plan_delete(runs)
+    return Plan(question=f"Delete runs on {mage.label} for good?", acts=tuple(acts))
+
+
+@tools.destroy("Delete runs", plan=_plan_delete)
+async def delete_runs(mage: Mage, runs: RunIds) -> RunsDeleted:
+    """Delete ended runs for good, after a person agreed."""
+    return await mage.runs.delete(runs)

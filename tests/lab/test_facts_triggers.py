@@ -374,3 +374,19 @@ def test_a_trigger_whose_pipeline_was_deleted_can_still_be_switched_off_and_dele
         _put(facts, trigger, status="inactive")
     assert _get(facts, trigger)["status"] == "inactive"
     _delete(facts, trigger)
+
+
+def test_the_next_trigger_gets_the_id_and_the_tags_of_the_one_deleted_last_but_not_its_runs(facts: Facts) -> None:
+    first = _make(facts, status="active")["id"]
+    _put(facts, first, tags=["of the first"])
+    run = facts.wire.trigger(first)["id"]
+    facts.wire.wait([run])
+    _delete(facts, first)
+    second = _make(facts)["id"]
+    assert (second, _get(facts, second)["tags"]) == (first, ["of the first"])
+    assert _runs(facts, second) == []
+    _put(facts, second, tags=[])
+    _delete(facts, second)
+    third = _make(facts)["id"]
+    assert (third, _get(facts, third)["tags"]) == (first, [])
+    _delete(facts, third)

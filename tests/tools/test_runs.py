@@ -276,3 +276,32 @@ async def test_a_worker_that_dies_for_ever_is_told_with_the_advice_to_cancel(hos
     assert found[0]["block"] == "leave_early"
     assert report["next_steps"] == [f"cancel_runs(runs=[{run}])"]
     assert (await host.call("cancel_runs", runs=[run])).data["runs"][0]["after"] == "cancelled"
+
+
+async def test_an_ended_run_is_deleted_once_a_person_agreed(host: Host):
+    run = (await host.call("trigger_pipeline", pipeline="empty_pipeline", wait_s=45)).data["run"]
+    host.person.asked.clear()
+    host.person.agree = False
+    assert (await host.call("delete_runs", runs=[run])).data["changed"] is False
+    (asked,) = host.person.asked
+    assert asked.startswith("Delete runs on Mage at ")
+    assert asked.endswith(f"\n- delete run {run} of empty_pipeline (completed)")
+    assert (await host.call("get_run", run=run)).data["status"] == "completed"
+    host.person.agree = True
+    deleted = (await host.call("delete_runs", runs=[run])).data
+    assert deleted["runs"] == [{"run": run, "pipeline": "empty_pipeline", "before": "completed", "after": "deleted"}]
+    assert f"No run {run}" in await host.refused("get_run", run=run)
+
+
+async def test_a_run_that_goes_on_is_not_deleted_and_neither_is_one_named_beside_it(host: Host):
+    ended = (await host.call("trigger_pipeline", pipeline="empty_pipeline", wait_s=45)).data["run"]
+    run = (await host.call("trigger_pipeline", pipeline="slow_report", variables={"sleep_seconds": 600})).data["run"]
+    await under_way(host, run)
+    sentence = await host.refused("delete_runs", runs=[ended, run])
+    assert f"{run} (running). Nothing was deleted." in sentence
+    assert f"cancel_runs(runs=[{run}])" in sentence
+    assert (await host.call("get_run", run=ended)).data["status"] == "completed"
+    await host.call("cancel_runs", runs=[run])
+    deleted = (await host.call("delete_runs", runs=[ended, run])).data
+    assert [row["after"] for row in deleted["runs"]] == ["deleted", "deleted"]
+    assert "No run 987654" in await host.refused("delete_runs", runs=[987654])

@@ -1,10 +1,12 @@
 """Triggers (Mage's API calls them pipeline schedules): one noun, by what is done with them."""
 
+from mage_mcp.client.triggers.changing import TriggerChanger
+from mage_mcp.client.triggers.deleting import TriggerDeleter
+from mage_mcp.client.triggers.making import TriggerMaker
 from mage_mcp.client.triggers.reading import (
     OURS,
     OURS_TYPE,
     TriggerPage,
-    TriggerReader,
     TriggerRow,
     TriggerStatus,
     TriggerType,
@@ -25,5 +27,5 @@ __all__ = [
 ]
 
 
-class Triggers(TriggerReader):
-    """List and look at triggers."""
+class Triggers(TriggerMaker, TriggerChanger, TriggerDeleter):
+    """List, look at, create, update and delete triggers."""

@@ -1,17 +1,22 @@
 """Looking at triggers. Their tokens are never read."""
 
+import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from pydantic import Field
 
-from mage_mcp.client.models import Answer, Name, Names, Page, UtcTime
+from mage_mcp.client.models import Answer, Message, Name, Names, Page, UtcTime
 from mage_mcp.client.near import did_you_mean, unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
-from mage_mcp.client.records import TriggerRecord
-from mage_mcp.client.replies import count, root
+from mage_mcp.client.records import UNFINISHED, PipelineRecord, TriggerRecord
+from mage_mcp.client.replies import count, root, rows
+from mage_mcp.client.schedules import next_due
+from mage_mcp.client.secrets import remember_variables
 from mage_mcp.client.transport import Params, Transport
-from mage_mcp.errors import MageInvalid, MageNotFound
+from mage_mcp.client.triggers.judging import has_landing_time
+from mage_mcp.errors import MageInvalid, MageNotFound, MageRefused, MageReplyInvalid
 from mage_mcp.text import one_line, quoted
 
 OURS = "mage-mcp"
@@ -37,16 +42,18 @@ class TriggerRow(Answer):
     last_run_status: str = ""
     running: int = Field(default=0, description="Runs in progress.")
     tags: Names = []
+    description: Message = ""
+    in_code: bool = Field(default=False, description="Kept in triggers.yaml; told where a pipeline is named.")
     note: str = ""
 
     @classmethod
-    def of(cls, record: TriggerRecord, *, pipeline: bool = True) -> "TriggerRow":
+    def of(cls, record: TriggerRecord, *, pipeline: bool = True, in_code: bool = False) -> "TriggerRow":
         active = record.status == "active"
         starts = record.start_time
         # Mage's next date ignores a start that lies after it, and the status.
         next_run = record.next_pipeline_run_date if active else None
-        if next_run and starts and starts > next_run:
-            next_run = starts
+        if next_run and starts and starts > next_run and not has_landing_time(record):
+            next_run = next_due(record.schedule_interval, starts)
         return cls(
             trigger=record.id,
             name=one_line(record.name, 80),
@@ -58,12 +65,26 @@ class TriggerRow(Answer):
             last_run_status=record.last_pipeline_run_status,
             running=record.pipeline_in_progress_runs_count or 0,
             tags=record.tags,
+            description="" if is_ours(record) else one_line(record.description, 80),
+            in_code=in_code,
             note="Used by trigger_pipeline." if is_ours(record) else "",
         )
 
 
 class TriggerPage(Page):
     items: list[TriggerRow]
+
+
+@dataclass(frozen=True)
+class InCode:
+    """What Mage keeps in a pipeline's triggers.yaml: it writes tokens into that file, which is often versioned."""
+
+    names: frozenset[str] = frozenset()
+    every: bool = False
+    """The pipeline is set to keep every trigger there that is made or changed."""
+
+    def __contains__(self, name: str) -> bool:
+        return self.every or name in self.names
 
 
 class TriggerReader:
@@ -99,7 +120,7 @@ class TriggerReader:
             api("pipelines", pipeline_uuid(pipeline), "pipeline_schedules") if pipeline else api("pipeline_schedules")
         )
         try:
-            reply = await self._transport.read(path, **params)
+            reply, named = await asyncio.gather(self._transport.read(path, **params), self._in_file_if_told(pipeline))
         except MageNotFound:
             raise await unknown_pipeline(self._transport, pipeline) from None
         records = [TriggerRecord.model_validate(row) for row in root(reply, "pipeline_schedules", kind=list)]
@@ -109,7 +130,7 @@ class TriggerReader:
             total = len(records)
             records = records[offset : offset + limit]
         return TriggerPage.fitted(
-            [TriggerRow.of(record, pipeline=not pipeline) for record in records],
+            [TriggerRow.of(record, pipeline=not pipeline, in_code=record.name in named) for record in records],
             total=total,
             limit=limit,
             offset=offset,
@@ -168,6 +189,56 @@ class TriggerReader:
             f"No trigger {one_line(trigger, 60)!r} {where}.",
             next_step=did_you_mean(trigger, (record.name for record in records), where=where),
         )
+
+    async def in_code(self, pipeline: str) -> "InCode":
+        """Which triggers of a pipeline stand in its triggers.yaml.
+
+        Raises MageNotFound with the nearest names. Source: Mage Pipeline.should_save_trigger_in_code_automatically.
+        """
+        try:
+            reply, named = await asyncio.gather(
+                self._transport.read(
+                    api("pipelines", pipeline_uuid(pipeline)), includes_content=False, includes_outputs=False
+                ),
+                self._in_file(pipeline),
+            )
+        except MageNotFound:
+            raise await unknown_pipeline(self._transport, pipeline) from None
+        settings = PipelineRecord.model_validate(root(reply, "pipeline")).settings.get("triggers")
+        every = isinstance(settings, dict) and bool(settings.get("save_in_code_automatically"))
+        return InCode(frozenset(named), every)
+
+    async def _in_file(self, pipeline: str) -> set[str]:
+        """Names in the pipeline's triggers.yaml."""
+        if not pipeline:
+            return set()
+        reply = await self._transport.read(api("pipelines", pipeline_uuid(pipeline), "pipeline_triggers"))
+        found = rows(reply, "pipeline_triggers")
+        for row in found:
+            remember_variables(row.get("variables"))
+        return {str(row.get("name")) for row in found}
+
+    async def _in_file_if_told(self, pipeline: str) -> set[str]:
+        """None where Mage does not say: a list is not worth less for that."""
+        try:
+            return await self._in_file(pipeline)
+        except (MageRefused, MageReplyInvalid):
+            return set()
+
+    async def under_way(self, trigger: int, *, most: int = 100) -> dict[int, str]:
+        """Runs of a trigger that have not ended, with their statuses: ids from the newest on.
+
+        The trigger must exist: of one that does not Mage shows all runs there are.
+        """
+        params: Params = {"status[]": ",".join(UNFINISHED), "order_by[]": "id desc", "disable_retries_grouping": True}
+        path = api("pipeline_schedules", trigger, "pipeline_runs")
+        reply = await self._transport.read(path, **params, _format="with_basic_details", _limit=most)
+        return {int(row["id"]): str(row.get("status")) for row in rows(reply, "pipeline_runs")}
+
+    async def number_of_runs(self, trigger: int) -> int:
+        """How many runs a trigger has in all; it must exist, as for `under_way`."""
+        path = api("pipeline_schedules", trigger, "pipeline_runs")
+        return count(await self._transport.read(path, _limit=0), fallback=0)
 
     async def _all(self) -> Sequence[TriggerRecord]:
         reply = await self._transport.read(api("pipeline_schedules"), _limit=_ALL)
