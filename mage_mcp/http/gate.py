@@ -23,6 +23,7 @@ _SENTENCES = {
 _WHO_ARE_YOU = (
     "mage-mcp wants a token: send the header Authorization: Bearer TOKEN, with one that whoever runs it gave you.\n"
 )
+_NO_PAGE = "mage-mcp has no pages to show. This is an address for an MCP client, which sends POST requests.\n"
 _STRANGER = "mage-mcp does not know this token. Ask whoever runs it for one that holds.\n"
 
 
@@ -86,4 +87,4 @@ def _refused_token(headers: Headers) -> Response:
 
 def _refused_method(request: Request) -> Response | None:
     """A stream that is opened by GET would never carry anything: without sessions it belongs to nobody."""
-    return None if request.method == "POST" else Response(status_code=405, headers={"Allow": "POST"})
+    return None if request.method == "POST" else PlainTextResponse(_NO_PAGE, 405, {"Allow": "POST"})

@@ -100,7 +100,7 @@ def serve_http(server: MageServer, door: Door) -> None:
         ws="none",
     )
     # Told to end, it would cut off the answers of calls under way; without sessions each stream ends with its call.
-    AppStatus.disable_automatic_graceful_drain()
+    AppStatus.disable_automatic_graceful_drain()  # type: ignore[no-untyped-call]
     _Server(config, server, f"http://{host}:{port}{where.path}").run(sockets=[listener])
 
 

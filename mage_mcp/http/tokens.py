@@ -30,7 +30,7 @@ class Tokens:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._state: tuple[int, ...] | None = None
+        self._state: tuple[int, ...] = ()
         self._known: list[tuple[bytes, AccessToken]] = []
         wrong = self._read()
         if wrong or not self._known:
@@ -50,19 +50,19 @@ class Tokens:
 
     def _read_again(self) -> None:
         """Where the file changed. A mounted secret is changed by turning a symlink, which shows in its inode."""
-        if self._state is not None and self._state == self._now():
+        if self._state == self._now():
             return
         if wrong := self._read():
             log.error("Of the token file %s: %s. Its other lines hold.", self._file, "; ".join(wrong))
         else:
             log.warning("The token file was read again: %d tokens.", len(self._known))
 
-    def _now(self) -> tuple[int, ...] | None:
+    def _now(self) -> tuple[int, ...]:
         try:
             status = self._file.stat()
         except OSError:
             return ()
-        return status.st_ino, status.st_mtime_ns, status.st_size
+        return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
 
     def _read(self) -> list[str]:
         """Read it; returns what is wrong with it, told by line numbers."""

@@ -114,6 +114,7 @@ async def test_other_methods_and_large_bodies_are_refused_and_the_server_goes_on
         for method in ("GET", "DELETE", "PUT"):
             answer = await asked(server.url, ALICE, method=method)
             assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")
+            assert "MCP client" in answer.text
         large = {**PING, "params": {"padding": "x" * (4 * 1024 * 1024)}}
         assert (await asked(server.url, ALICE, body=large)).status_code == 413
         assert (await asked(server.url, ALICE)).status_code == 200

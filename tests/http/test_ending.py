@@ -56,12 +56,16 @@ async def test_with_nothing_under_way_it_ends_at_once(cloud: ServedCloud, sent: 
 
 async def test_a_call_under_way_is_answered_and_nobody_else_is_let_in(cloud: ServedCloud, era: str):
     answers: list[dict[str, Any]] = []
+    told_meanwhile: list[str] = []
+
+    async def progress(done: float, most: float | None, sentence: str | None) -> None:
+        told_meanwhile.append(sentence or "")
 
     async with served(cloud) as server, host_at(server.url, era) as host:
         await host.call("list_clusters")
 
         async def stop() -> None:
-            answers.append((await host.call("stop_cluster", cluster="prod", wait_s=45)).data)
+            answers.append((await host.try_call("stop_cluster", progress, cluster="prod", wait_s=45)).data)
 
         async with anyio.create_task_group() as group:
             group.start_soon(stop)
@@ -76,6 +80,7 @@ async def test_a_call_under_way_is_answered_and_nobody_else_is_let_in(cloud: Ser
         (answer,) = answers
         assert answer["changed"] is True
         assert answer["after"] == "Stopped"
+        assert any("Stopping" in sentence for sentence in told_meanwhile)
         assert await ended(server) == -signal.SIGTERM
         assert [line["phase"] for line in server.audit()] == ["before", "after"]
 

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -197,6 +198,12 @@ def test_options_of_http_without_it_are_refused(capsys: CaptureFixture[str]):
         assert f"{option} is for HTTP only" in capsys.readouterr().err
     assert main(["serve", "--no-auth"]) == 2
     assert "Add --http" in capsys.readouterr().err
+
+
+def test_serving_stdio_imports_nothing_of_this():
+    code = "import sys, mage_mcp.commands.serve, mage_mcp.server; print('\\n'.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not [name for name in done.stdout.split() if name.startswith("mage_mcp.http")]
 
 
 def test_settings_options_stand_before_the_command_or_after(capsys: CaptureFixture[str]):
