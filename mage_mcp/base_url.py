@@ -32,6 +32,12 @@ _PAGES = frozenset(
 _HOST = re.compile(r"[\w.:-]+")
 
 
+def refuse_login_in(url: str, source: str, instead: str) -> None:
+    """Raises MageNotConfigured where a URL, which sentences may show, holds a user's name or password."""
+    if "@" in url.partition("://")[2].partition("/")[0]:
+        raise MageNotConfigured(f"{source} holds a user name or password.", next_step=f"Use {instead} for these.")
+
+
 def mage_url(text: str, *, source: str = "MAGE_URL") -> str:
     """The base URL of a Mage server, from what people paste: with a page's path, without a scheme, with a slash."""
     if not text:
@@ -47,10 +53,7 @@ def mage_url(text: str, *, source: str = "MAGE_URL") -> str:
         raise MageNotConfigured(
             f"{source} is not a URL of a Mage server.", next_step="It looks like http://localhost:6789."
         )
-    if "@" in parts.netloc:
-        raise MageNotConfigured(
-            f"{source} holds a user name or password.", next_step="Use MAGE_EMAIL and MAGE_PASSWORD for these."
-        )
+    refuse_login_in(text, source, "MAGE_EMAIL and MAGE_PASSWORD")
     kept: list[str] = []
     for segment in parts.path.split("/"):
         if segment in _PAGES:

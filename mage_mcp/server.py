@@ -26,6 +26,7 @@ from pydantic import ValidationError
 from mage_mcp import __version__, completion, resources
 from mage_mcp.client import Clock, Mage
 from mage_mcp.client.deadline import call_deadline
+from mage_mcp.credentials import Store
 from mage_mcp.errors import MageError, MageInvalid, MageNotFound, MageReadOnly
 from mage_mcp.instructions import instructions
 from mage_mcp.log_handler import set_up_logging
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_EAVESDROPPERS = "%s is spoken to without encryption (http): who listens can read passwords."
 _NOBODY = "Nobody answered the question within five minutes"
 
 
@@ -172,14 +174,17 @@ def build_server(
     clock: Clock | None = None,
     finish_on_sigterm: bool = False,
     keys: Sequence[bytes] = (),
+    credentials: Store | None = None,
 ) -> MageServer:
     """A server for these settings. Nothing is opened on the network, here or at its start.
 
     `wire` and `clock` are for the demo and for tests: a simulated Mage in process, and its time. `finish_on_sigterm` is
     for a server that is a process of its own: the signal then waits for the second half of a restart. `keys` (32 bytes
     or more; the first seals, each of them opens) are what replicas share; without any, this server has one of its own.
+    `credentials` is where a person may have left logins and secrets: the user's own store, but for a simulated Mage.
     """
 
+    store = Store() if credentials is None and wire is None else credentials
     bus = InMemorySubscriptionBus()
 
     @asynccontextmanager
@@ -189,9 +194,11 @@ def build_server(
             if finish_on_sigterm:
                 await stack.enter_async_context(finishing_on_sigterm(mages.values()))
             for cluster in settings.clusters:
-                mages[cluster.name] = await stack.enter_async_context(Mage(cluster, wire=wire, clock=clock))
+                mages[cluster.name] = await stack.enter_async_context(
+                    Mage(cluster, wire=wire, clock=clock, credentials=store)
+                )
             watcher = await stack.enter_async_context(Watcher(bus, mages))
-            server.app = App(settings, mages, Audit(settings.audit), Seal(keys), watcher)
+            server.app = App(settings, mages, Audit(settings.audit), Seal(keys), watcher, store)
             yield server.app
         server.app = None
 
@@ -220,5 +227,8 @@ def build_server(
     set_up_logging(settings.log_level)
     for cluster in settings.clusters:
         if wire is None and is_open_to_eavesdroppers(cluster.url):
-            log.warning("%s is spoken to without encryption (http): who listens can read passwords.", cluster.label)
+            log.warning(_EAVESDROPPERS, cluster.label)
+    for url in {cluster.cloud_url for cluster in settings.clusters}:
+        if wire is None and is_open_to_eavesdroppers(url):
+            log.warning(_EAVESDROPPERS, f"Mage Cloud at {url}")
     return server

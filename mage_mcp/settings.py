@@ -1,6 +1,9 @@
 """What the server was told, frozen, each value with its source. `settings_load.py` puts it together."""
 
+import os
+import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
@@ -46,6 +49,7 @@ class Cluster(BaseModel):
     protected: bool = False
     ca_bundle: str = ""
     headers: Mapping[str, SecretStr] = Field(default={}, repr=False)
+    file: str = Field(default="", repr=False, description="The file that describes it; empty for the user's own.")
 
     @property
     def label(self) -> str:
@@ -66,6 +70,19 @@ class Cluster(BaseModel):
 def setting_of(cluster: Cluster, key: str) -> str:
     """The name under which a person set it: MAGE_URL, or `url` of [clusters.prod]."""
     return f"MAGE_{key.upper()}" if cluster.name == DEFAULT_CLUSTER else f"`{key}` of [clusters.{cluster.name}]"
+
+
+def login_command(cluster: Cluster, *, cloud: bool = False) -> str:
+    """What a person types to log in there. Their terminal has neither the flags nor the variables of the server."""
+    words = ["mage-mcp", "login"]
+    if cluster.name != DEFAULT_CLUSTER:
+        words += ["--cluster", cluster.name]
+    elif cluster.url and not cloud:
+        words += ["--url", cluster.url]
+    words += ["--cloud"] if cloud else []
+    words += ["--config", cluster.file] if cluster.file else []
+    elsewhere = cloud and cluster.name == DEFAULT_CLUSTER and cluster.cloud_url != CLOUD_URL
+    return (f"MAGE_CLOUD_URL={shlex.quote(cluster.cloud_url)} " if elsewhere else "") + shlex.join(words)
 
 
 class Settings(BaseModel):
@@ -109,3 +126,12 @@ def is_open_to_eavesdroppers(url: str) -> bool:
     """Plain http to another machine."""
     host = urlsplit(url).hostname or ""
     return url.startswith("http://") and not (host in {"localhost", "::1"} or host.startswith("127."))
+
+
+def state_folder() -> Path:
+    """MAGE_MCP_STATE_DIR, else the user's state folder, wherever the platform keeps that."""
+    if folder := os.environ.get("MAGE_MCP_STATE_DIR"):
+        return Path(folder)
+    import platformdirs
+
+    return platformdirs.user_state_path("mage-mcp", appauthor=False)

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mage_mcp.base_url import mage_url
+from mage_mcp.base_url import mage_url, refuse_login_in
 from mage_mcp.errors import MageNotConfigured
 from mage_mcp.settings import (
     DEFAULT_CLUSTER,
@@ -19,6 +19,7 @@ from mage_mcp.settings import (
     TOOLSETS,
     Cluster,
     Settings,
+    setting_of,
 )
 from mage_mcp.text import one_line, remember_secret
 
@@ -122,9 +123,14 @@ def _clusters(
             cluster_tight[key] = own_tight or tight[key]
             told[key] = where if own_tight else sources.get(key, "")
         known["url"] = mage_url(str(known.get("url", "")), source=f"url of {where}")
-        clusters.append(_cluster(name, {**shared, **known}, cluster_tight))
+        clusters.append(_cluster(name, {**shared, **known, "file": _unless_own(path)}, cluster_tight))
         sources.update({f"clusters.{name}.{key}": source for key, source in told.items() if source})
     return tuple(clusters)
+
+
+def _unless_own(path: Path | None) -> str:
+    """The file, as a person has to name it from elsewhere: not at all where it is the user's own."""
+    return "" if path is None or path == default_config_file() else str(path.absolute())
 
 
 def _cluster(name: str, values: dict[str, Any], tight: Mapping[str, Any]) -> Cluster:
@@ -136,6 +142,8 @@ def _cluster(name: str, values: dict[str, Any], tight: Mapping[str, Any]) -> Clu
             f"Cluster {one_line(name, 40)!r} has a value that is no text: {', '.join(keys)}.",
             next_step='Put it in quotes; headers are a table: {NAME = "value"}.',
         ) from None
+    instead = " and ".join(setting_of(cluster, key) for key in ("cloud_email", "cloud_password"))
+    refuse_login_in(cluster.cloud_url, setting_of(cluster, "cloud_url"), instead)
     secrets = [value for key in _SECRETS if (value := getattr(cluster, key)) is not None]
     for secret in (*secrets, *cluster.headers.values()):
         if secret.get_secret_value() not in {PUBLIC_API_KEY, PUBLIC_CLOUD_API_KEY}:

@@ -24,6 +24,7 @@ from tests.lab.mage import RealMage
 pytest_plugins = ["tests.lab.plugin"]
 
 URL = "http://mage.test"
+NO_KEYRING = "keyring.backends.fail.Keyring"
 _numbers = count()
 ERAS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
 
@@ -44,6 +45,8 @@ def _no_waits_between_retries() -> Iterator[None]:
 def _notes_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """What is noted on a stopped cluster outlives a process, and must not outlive a test. Made only when written to."""
     monkeypatch.setenv("MAGE_MCP_STATE_DIR", str(tmp_path_factory.getbasetemp() / f"state-{next(_numbers)}"))
+    # Whose keyring it is that the tests run beside is nobody's business: there is none.
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", NO_KEYRING)
 
 
 @pytest.fixture
@@ -126,6 +129,7 @@ async def stdio_host(mode: str, **environment: str) -> AsyncIterator[Host]:
     nothing_of_ours = {
         "XDG_CONFIG_HOME": "/nonexistent",
         "MAGE_MCP_STATE_DIR": "/nonexistent",
+        "PYTHON_KEYRING_BACKEND": NO_KEYRING,
         "MAGE_TOOLSETS": "all",
     }
     command = StdioServerParameters(

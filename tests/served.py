@@ -17,7 +17,7 @@ from mcp.shared.message import SessionMessage
 from mcp.types import jsonrpc_message_adapter
 
 from mage_mcp.commands._demo import demo_clusters
-from tests.conftest import ERAS
+from tests.conftest import ERAS, NO_KEYRING
 from tests.host import Host, Person
 
 MODULE = [sys.executable, "-m", "mage_mcp"]
@@ -59,6 +59,7 @@ class ServedCloud:
         return {
             "MAGE_CONFIG": str(self.config),
             "MAGE_MCP_STATE_DIR": str(self.folder / "state"),
+            "PYTHON_KEYRING_BACKEND": NO_KEYRING,
             "MAGE_AUDIT": str(self.folder / "audit.jsonl"),
         }
 

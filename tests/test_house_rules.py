@@ -23,7 +23,7 @@ from mage_mcp.tools._toolset import Toolset
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(mage_mcp.__file__).parent
 MODULES = sorted(PACKAGE.rglob("*.py"))
-HEAVY = {"httpx", "stamina", "pandas", "sqlalchemy", "rich", "mage_mcp.demo.app"}
+HEAVY = {"httpx", "stamina", "pandas", "sqlalchemy", "rich", "keyring", "mage_mcp.demo.app"}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ async with Mage(Cluster(url="http://localhost:6789")) as mage:
     page = await mage.pipelines.list(search="daily")
 """
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 import anyio
@@ -17,16 +18,22 @@ from mage_mcp.client.graphs import Graphs
 from mage_mcp.client.logs import Logs
 from mage_mcp.client.names import Names
 from mage_mcp.client.outputs import Outputs
+from mage_mcp.client.peer import own_api
 from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.runs import Runs
 from mage_mcp.client.texts import Texts
 from mage_mcp.client.transport import Transport
 from mage_mcp.client.triggers import Triggers
 from mage_mcp.client.variables import Variables
+from mage_mcp.credentials import Store
 from mage_mcp.settings import Cluster
 
 if TYPE_CHECKING:
     import httpx
+
+    from mage_mcp.client.files import Files
+    from mage_mcp.client.health import Health
+    from mage_mcp.client.workspaces import Workspaces
 
 __all__ = ["Clock", "Cluster", "Mage"]
 
@@ -34,13 +41,19 @@ __all__ = ["Clock", "Cluster", "Mage"]
 class Mage:
     """One cluster: one connection pool, one session, one attribute for each of Mage's nouns.
 
-    `wire` replaces the network (a simulated Mage, in process), `clock` replaces time.
+    `wire` replaces the network (a simulated Mage, in process), `clock` replaces time. `credentials` is where a person
+    may have left a login; without it only what the cluster's settings hold is used.
     """
 
     def __init__(
-        self, cluster: Cluster, *, wire: "httpx.AsyncBaseTransport | None" = None, clock: Clock | None = None
+        self,
+        cluster: Cluster,
+        *,
+        wire: "httpx.AsyncBaseTransport | None" = None,
+        clock: Clock | None = None,
+        credentials: Store | None = None,
     ) -> None:
-        self._transport = Transport(cluster, wire=wire, clock=clock)
+        self._transport = Transport(cluster, wire=wire, clock=clock, peer=own_api(cluster, credentials))
         self.name = cluster.name
         self.label = cluster.label
         self.protected = cluster.protected
@@ -57,8 +70,30 @@ class Mage:
         self.graphs = Graphs(self.pipelines, self.runs)
         self.names = Names(self._transport)
         self._background = Background()
-        self._cloud = Cloud(cluster, wire=wire, clock=clock)
+        self._cloud = Cloud(cluster, wire=wire, clock=clock, credentials=credentials)
         self.clusters = Clusters(self._transport, self._cloud, self._background)
+        self._wire = wire
+
+    @property
+    def health(self) -> "Health":
+        """For a check-up only, hence not made before."""
+        from mage_mcp.client.health import Health
+
+        return Health(self._transport, wire=self._wire)
+
+    @cached_property
+    def files(self) -> "Files":
+        """Of the project, hence not made before it is used."""
+        from mage_mcp.client.files import Files
+
+        return Files(self._transport, self.texts)
+
+    @cached_property
+    def workspaces(self) -> "Workspaces":
+        """Of Mage Pro, hence not made before it is used."""
+        from mage_mcp.client.workspaces import Workspaces
+
+        return Workspaces(self._transport)
 
     @property
     def busy(self) -> bool:
@@ -81,5 +116,7 @@ class Mage:
             await self._background.__aexit__(*exc)
         finally:
             with anyio.CancelScope(shield=True):
+                if "workspaces" in vars(self):
+                    await self.workspaces.aclose()
                 await self._transport.aclose()
                 await self._cloud.aclose()

@@ -3,13 +3,15 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mage_mcp import errors
-from mage_mcp.client.auth import Exchange, Session
+from mage_mcp.client.auth import Exchange, Opened, Session
 from mage_mcp.client.deadline import Clock
 from mage_mcp.client.replies import read_reply
+from mage_mcp.credentials import Store
 from mage_mcp.settings import DEFAULT_CLUSTER, Cluster, setting_of
 from mage_mcp.text import one_line, remember_secret
 
@@ -25,8 +27,11 @@ class Auth(Protocol):
     async def headers(self) -> tuple[dict[str, str], str]:
         """The headers to send, and the token in them, which `renew` wants back."""
 
-    async def renew(self, stale: str) -> None:
-        """Replace the token `stale`, unless another request just did."""
+    async def renew(self, stale: str) -> bool:
+        """Replace the token `stale`, unless another request just did. Whether the new one is of a login just made."""
+
+    async def open(self, email: str, password: str) -> Opened | None:
+        """Log in as this person, for a session that is to be kept; None where none is needed."""
 
 
 class Reader(Protocol):
@@ -52,8 +57,8 @@ class Peer:
     if_refused: str = ""
 
 
-def own_api(cluster: Cluster) -> Peer:
-    """The cluster's own API."""
+def own_api(cluster: Cluster, store: Store | None = None) -> Peer:
+    """The cluster's own API; `store` is where a person may have left a login."""
     url = setting_of(cluster, "url")
     missing = errors.MageNotConfigured(f"{cluster.label} has no URL.", next_step=f"Set {url} in the config file.")
     if cluster.name == DEFAULT_CLUSTER:
@@ -61,7 +66,7 @@ def own_api(cluster: Cluster) -> Peer:
     silent = f"Check that Mage is running and that {url} is right, then try again."
     if cluster.in_cloud:
         silent = f"get_cluster says whether it is stopped, and start_cluster starts it; else check {url}."
-    return Peer(cluster.url, cluster.label, url, missing, Session, _read, if_silent=silent)
+    return Peer(cluster.url, cluster.label, url, missing, partial(Session, store=store), _read, if_silent=silent)
 
 
 def _read(status: int, body: bytes, *, what: str, label: str, sent: Any) -> dict[str, Any]:  # noqa: ARG001

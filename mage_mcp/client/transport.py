@@ -1,5 +1,6 @@
 """One HTTP conversation with one Mage cluster: pool, limits, retries, session, errors."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -23,6 +24,7 @@ LARGEST_REPLY = 32 * 1024 * 1024
 """Bytes. Mage cannot page logs: 30,000 printed lines are 10 MB."""
 _ATTEMPTS = 3
 _LEAST_FOR_A_WRITE_S = 2.0
+_MOST_RENEWALS = 3
 
 Params = dict[str, str | int | bool]
 
@@ -52,7 +54,12 @@ class Transport:
         self._wire = wire
         self._http: httpx.AsyncClient | None = None
         self._slots = anyio.Semaphore(REQUESTS_AT_ONCE)
-        self._session = self.peer.session(cluster, self._exchange, self.clock)
+        self.session = self.peer.session(cluster, self._exchange, self.clock)
+
+    def at(self, url: str) -> "Transport":
+        """Another one, to another address of the same cluster."""
+        cluster, peer = self.cluster.model_copy(update={"url": url}), replace(self.peer, url=url)
+        return Transport(cluster, wire=self._wire, clock=self.clock, peer=peer)
 
     async def aclose(self) -> None:
         if self._http is not None:
@@ -81,21 +88,25 @@ class Transport:
         return reply
 
     async def _send(self, method: str, path: str, *, only_now: bool = False, **kwargs: Any) -> dict[str, Any]:
-        """One logical request: with the session's headers, renewed once when Mage calls the token stale."""
-        headers, token = await self._session.headers()
-        try:
-            return await self._exchange(method, path, headers=headers, attempts=1 if only_now else _ATTEMPTS, **kwargs)
-        except StaleSession:
-            await self._session.renew(token)
+        """One logical request: with the session's headers, renewed when Mage calls the token stale.
+
+        Once, by a login; a token that was kept somewhere may be stale too, and a login still help.
+        """
+        is_fresh, renewals = False, 0
+        while True:
+            headers, token = await self.session.headers()
+            try:
+                return await self._exchange(
+                    method, path, headers=headers, attempts=1 if only_now else _ATTEMPTS, **kwargs
+                )
+            except StaleSession:
+                if is_fresh or renewals == _MOST_RENEWALS:
+                    raise errors.MageAuthRequired(
+                        f"{self.peer.label} does not accept a fresh session.", next_step=self.peer.if_refused
+                    ) from None
+            is_fresh, renewals = await self.session.renew(token), renewals + 1
             if only_now:
-                raise self._silent(f"{self.peer.label} had ended the session before {method} /{path}.") from None
-        headers, _ = await self._session.headers()
-        try:
-            return await self._exchange(method, path, headers=headers, **kwargs)
-        except StaleSession:
-            raise errors.MageAuthRequired(
-                f"{self.peer.label} does not accept a fresh session.", next_step=self.peer.if_refused
-            ) from None
+                raise self._silent(f"{self.peer.label} had ended the session before {method} /{path}.")
 
     async def _exchange(self, method: str, path: str, *, attempts: int = _ATTEMPTS, **kwargs: Any) -> dict[str, Any]:
         """One request, repeated while it certainly did nothing and there is time."""

@@ -6,6 +6,9 @@ Only these modules print.
 COMMANDS = {
     "serve": "serve MCP over stdio, as without a command, or over HTTP",
     "demo": "show what can be asked, on a simulated Mage: no account, no configuration",
+    "login": "log in once and keep the session's token, in the system's keyring or a file of your own",
+    "logout": "forget a kept login, and end its session",
+    "secret": "keep values for set_from, which pass through no conversation: set, list, delete",
     "tools": "list the tools with what they risk and cost, as the settings make them",
     "client": "print the configuration for an MCP client, or merge it into the client's file",
 }

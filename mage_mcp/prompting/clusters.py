@@ -1,7 +1,6 @@
 """Facts about clusters: what a restart would interrupt, and which variables there are. Names only, never values."""
 
 import asyncio
-import os
 import re
 from collections.abc import Sequence
 from datetime import timedelta
@@ -13,7 +12,7 @@ from mage_mcp.prompting.page import Block, block, rows
 from mage_mcp.settings import DEFAULT_CLUSTER
 from mage_mcp.text import show
 from mage_mcp.tools import ALL
-from mage_mcp.tools._secrets import PREFIX
+from mage_mcp.tools._secrets import PREFIX, is_known
 
 facts = Facts()
 
@@ -92,14 +91,13 @@ async def variable(ask: Ask) -> str:
 
 @facts.add(room=280)
 async def source(ask: Ask) -> str:
-    """The server's own variable that is to hold the new value."""
+    """The name under which the new value is to be kept."""
     return _source(ask)
 
 
 @facts.add(room=500)
 async def source_state(ask: Ask) -> str:
-    is_set = bool(os.environ.get(_source(ask)))
-    word = "is set: yes" if is_set else "is set: no, so steps 2 and 3 come first"
+    word = "is set: yes" if await is_known(_source(ask)) else "is set: no, so steps 2 and 3 come first"
     return f"{_source(ask)} {word} (its value is shown to nobody, and not known to be the new one)."
 
 

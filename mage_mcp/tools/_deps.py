@@ -9,6 +9,7 @@ from mcp.server.mcpserver import AcceptedElicitation, Context, Resolve
 from pydantic import Field
 
 from mage_mcp.client import Mage as MageClient
+from mage_mcp.credentials import Store
 from mage_mcp.settings import Settings
 from mage_mcp.text import one_line
 from mage_mcp.tools._audit import Audit
@@ -25,6 +26,7 @@ class App:
     audit: Audit
     seal: Seal = field(default_factory=Seal)
     watcher: Watcher | None = None
+    store: Store | None = None
 
     def mage(self, cluster: str) -> MageClient:
         """The client of a cluster; of the first where none is named. The server has refused unknown names before."""

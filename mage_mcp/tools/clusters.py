@@ -81,7 +81,10 @@ async def _plan_env_vars(
 ) -> Plan:
     return _plan(
         await mage.clusters.plan_update_env_vars(
-            set_=values_from(set, set_from), unset=unset or (), replace_references=replace_references, dry_run=dry_run
+            set_=await values_from(set, set_from),
+            unset=unset or (),
+            replace_references=replace_references,
+            dry_run=dry_run,
         )
     )
 
@@ -102,7 +105,7 @@ async def update_cluster_env_vars(
     Saving restarts the cluster. Secrets go by set_from, so that they pass through no conversation.
     """
     return await mage.clusters.update_env_vars(
-        set_=values_from(set, set_from),
+        set_=await values_from(set, set_from),
         unset=unset or (),
         replace_references=replace_references,
         dry_run=dry_run,

@@ -19,6 +19,7 @@ from mage_mcp.client.peer import Peer
 from mage_mcp.client.replies import root, rows
 from mage_mcp.client.secrets import remember_named
 from mage_mcp.client.transport import Transport
+from mage_mcp.credentials import Store
 from mage_mcp.errors import (
     MageForbidden,
     MageInvalid,
@@ -120,10 +121,16 @@ class Cloud:
     """Reads and writes one cluster's place in Mage Cloud. Opens nothing before the first request."""
 
     def __init__(
-        self, cluster: Cluster, *, wire: "httpx.AsyncBaseTransport | None" = None, clock: Clock | None = None
+        self,
+        cluster: Cluster,
+        *,
+        wire: "httpx.AsyncBaseTransport | None" = None,
+        clock: Clock | None = None,
+        credentials: Store | None = None,
     ) -> None:
         self.cluster = cluster
-        self._transport = Transport(cluster, wire=wire, clock=clock, peer=_peer(cluster, login_of(cluster, wire)))
+        peer = cloud_api(cluster, login_of(cluster, wire, credentials), credentials)
+        self._transport = Transport(cluster, wire=wire, clock=clock, peer=peer)
         self.clock = self._transport.clock
         self.place = (cluster.cloud_url.rstrip("/"), cluster.team_id, cluster.cluster_id)
         self._lock = _locks.setdefault(self.place, anyio.Lock())
@@ -242,7 +249,8 @@ class Cloud:
         )
 
 
-def _peer(cluster: Cluster, login: Login) -> Peer:
+def cloud_api(cluster: Cluster, login: Login, store: Store | None = None) -> Peer:
+    """Mage Cloud's API; `store` is where a person may have left a login."""
     setting = settings_of(cluster, "cloud_url")
     missing = MageNotConfigured(f"{LABEL} has no URL.", next_step=f"Leave {setting} unset: Mage's own is used.")
     return Peer(
@@ -250,7 +258,7 @@ def _peer(cluster: Cluster, login: Login) -> Peer:
         LABEL,
         setting,
         missing,
-        partial(CloudSession, login=login),
+        partial(CloudSession, login=login, store=store),
         read_cloud_reply,
         if_silent=f"Try again in a moment; check {setting} if that is set.",
         if_refused=f"Check {settings_of(cluster, 'cloud_email', 'cloud_password')}.",

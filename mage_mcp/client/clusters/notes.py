@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-_VARIABLE = "MAGE_MCP_STATE_DIR"
+from mage_mcp.settings import state_folder
+
+__all__ = ["Notes", "NotesFile", "state_folder"]
 
 
 @dataclass(frozen=True)
@@ -79,15 +81,6 @@ class NotesFile:
     def path(self) -> Path:
         digest = hashlib.sha256("\n".join(self._place).encode()).hexdigest()[:32]
         return state_folder() / f"cluster-{digest}.json"
-
-
-def state_folder() -> Path:
-    """MAGE_MCP_STATE_DIR, else the user's state folder, wherever the platform keeps that."""
-    if folder := os.environ.get(_VARIABLE):
-        return Path(folder)
-    import platformdirs
-
-    return platformdirs.user_state_path("mage-mcp", appauthor=False)
 
 
 def _is_count(value: Any) -> bool:

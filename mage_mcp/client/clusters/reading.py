@@ -11,7 +11,7 @@ from mage_mcp.client.clusters.env_vars import names, references
 from mage_mcp.client.clusters.masking import ENVS, masked_config
 from mage_mcp.client.clusters.models import ClusterDetail, ClusterRow
 from mage_mcp.client.clusters.notes import Notes, NotesFile
-from mage_mcp.client.clusters.settings import missing_settings, what_is_missing
+from mage_mcp.client.clusters.settings import what_is_missing
 from mage_mcp.client.clusters.under_way import runs_under_way
 from mage_mcp.client.paths import api
 from mage_mcp.client.records import parse_time
@@ -136,7 +136,7 @@ class ClusterReader:
     @property
     def knows_team(self) -> bool:
         """Whether the Cloud can be asked for the team's clusters; this one's own id may be missing."""
-        return set(missing_settings(self._cluster)) <= {"cluster_id"}
+        return bool(self._cluster.team_id)
 
     async def team(self) -> TeamList:
         """The team's clusters, within five seconds."""
@@ -169,7 +169,7 @@ class ClusterReader:
 
     @property
     def _has_cloud(self) -> bool:
-        return not missing_settings(self._cluster)
+        return self._cluster.in_cloud
 
     async def _ask_cloud(self, look: Look) -> None:
         if not self._has_cloud:

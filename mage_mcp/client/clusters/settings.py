@@ -3,7 +3,7 @@
 import re
 
 from mage_mcp.errors import MageNotConfigured
-from mage_mcp.settings import DEFAULT_CLUSTER, Cluster, setting_of
+from mage_mcp.settings import DEFAULT_CLUSTER, Cluster, login_command, setting_of
 from mage_mcp.text import one_line
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -62,15 +62,23 @@ def _id(cluster: Cluster, key: str) -> str:
     return given
 
 
-def require_login(cluster: Cluster) -> str:
-    """The password, where there is an email as well.
+def has_login(cluster: Cluster) -> bool:
+    """Whether email and password of the Cloud are configured."""
+    return not set(_LOGIN) & set(missing_settings(cluster))
 
-    Raises MageNotConfigured.
-    """
+
+def not_configured(cluster: Cluster, *, may_be_kept: bool, problem: str = "") -> MageNotConfigured:
+    """What is missing to log in there. `problem` is why nothing of what may be kept could be used."""
     missing = missing_settings(cluster)
-    if any(key in missing for key in _LOGIN) or cluster.cloud_password is None:
-        raise _not_configured(cluster, missing)
-    return cluster.cloud_password.get_secret_value()
+    if not may_be_kept or set(missing) - set(_LOGIN):
+        return _not_configured(cluster, missing)
+    return MageNotConfigured(
+        f"No login to Mage Cloud is configured or kept for {cluster.label}. {problem}".strip(),
+        next_step=(
+            f"Ask the person to run `{login_command(cluster, cloud=True)}` in a terminal, then call again; "
+            f"or to set {settings_of(cluster, *missing)}."
+        ),
+    )
 
 
 def _not_configured(cluster: Cluster, missing: list[str]) -> MageNotConfigured:
