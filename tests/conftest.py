@@ -159,14 +159,16 @@ async def demo_legacy(world: World) -> AsyncIterator[Host]:
 
 
 @pytest.fixture(scope="session")
-async def real_auto(real_mage: RealMage) -> AsyncIterator[Host]:
-    async with stdio_host("auto", MAGE_URL=real_mage.url) as host:
+async def real_auto(real_mage: RealMage, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Host]:
+    state = tmp_path_factory.mktemp("state")
+    async with stdio_host("auto", MAGE_URL=real_mage.url, MAGE_MCP_STATE_DIR=str(state)) as host:
         yield host
 
 
 @pytest.fixture(scope="session")
-async def real_legacy(real_mage: RealMage) -> AsyncIterator[Host]:
-    async with stdio_host("legacy", MAGE_URL=real_mage.url) as host:
+async def real_legacy(real_mage: RealMage, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Host]:
+    state = tmp_path_factory.mktemp("state")
+    async with stdio_host("legacy", MAGE_URL=real_mage.url, MAGE_MCP_STATE_DIR=str(state)) as host:
         yield host
 
 

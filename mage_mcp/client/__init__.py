@@ -66,7 +66,7 @@ class Mage:
         self.logs = Logs(self._transport, self.runs)
         self.outputs = Outputs(self._transport, self.runs)
         self.texts = Texts(self._transport)
-        self.blocks = Blocks(self._transport)
+        self.blocks = Blocks(self._transport, self.texts)
         self.graphs = Graphs(self.pipelines, self.runs)
         self.names = Names(self._transport)
         self._background = Background()

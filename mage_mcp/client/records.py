@@ -104,6 +104,7 @@ class BlockRecord(Record):
     downstream_blocks: list[str] = []
     configuration: dict[str, Any] = {}
     timeout: Any = None
+    replicated_block: str = ""
     content: str | None = None
 
 

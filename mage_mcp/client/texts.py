@@ -192,7 +192,7 @@ class Texts:
             diff = unified(before.content if before else "", content, path)
             if dry_run:
                 return TextChange(path, before, after, diff=diff)
-            backup = self._keep(before)
+            backup = self.keep(before)
             try:
                 after, note = await self._put(before, after)
             except MageWriteUncertain as error:
@@ -200,7 +200,8 @@ class Texts:
                 raise MageWriteUncertain(f"{error.what}{kept}", next_step=error.next_step) from None
             return TextChange(path, before, after, changed=True, diff=diff, backup=backup, note=note)
 
-    def _keep(self, before: Text | None) -> str:
+    def keep(self, before: Text | None) -> str:
+        """Where a text was put that is about to go. Raises MageNotConfigured where that cannot be done."""
         if before is None:
             return ""
         cluster = self._transport.cluster
@@ -244,7 +245,7 @@ class Texts:
             _refuse_changed(before, expected_hash, path)
             if dry_run:
                 return TextChange(path, before, None)
-            backup = self._keep(before)
+            backup = self.keep(before)
             note = ""
             with anyio.CancelScope(shield=True):
                 try:

@@ -11,8 +11,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from mage_mcp.demo import (
+    pro,
     routes_authoring,
     routes_block_runs,
+    routes_blocks,
     routes_files,
     routes_project,
     routes_runs,
@@ -23,7 +25,16 @@ from mage_mcp.demo.wire import ROUTES, ApiError, Body, Call, Crash, Query
 from mage_mcp.demo.world import World
 
 # Importing these registers their answers.
-_MODULES = (routes_project, routes_triggers, routes_runs, routes_block_runs, routes_files, routes_authoring)
+_MODULES = (
+    pro,
+    routes_project,
+    routes_triggers,
+    routes_runs,
+    routes_block_runs,
+    routes_files,
+    routes_authoring,
+    routes_blocks,
+)
 _RESOURCES = {part for route in ROUTES for part in route.split(" ")[1].split("/") if part != ":id"}
 _VERBS = {1: ("GET", "POST"), 2: ("GET", "PUT", "DELETE"), 3: ("GET", "POST"), 4: ("GET", "PUT", "DELETE")}
 _PARTS = ("resource", "pk", "child", "child_pk")

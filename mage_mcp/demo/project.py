@@ -22,6 +22,8 @@ class Block:
     upstream: tuple[str, ...] = ()
     language: str = "python"
     configuration: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    """Where it is not the uuid."""
 
     @property
     def file_path(self) -> str:

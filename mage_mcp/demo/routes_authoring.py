@@ -89,6 +89,7 @@ def update_pipeline(call: Call) -> Body:
         pipeline = replace(pipeline, blocks=tuple(block for block in pipeline.blocks if block.uuid in kept))
     pipeline = replace(pipeline, config={**pipeline.config, **given})
     call.world.pipelines[pipeline.uuid] = pipeline
+    call.world.listed_blocks.pop(pipeline.uuid, None)
     _switch_triggers(call, pipeline.uuid, payload.get("status"))
     return {"pipeline": _shape(call, pipeline), "metadata": None}
 
@@ -127,6 +128,7 @@ def delete_pipeline(call: Call) -> Body:
     """Its triggers stay as they are, active ones included, and so do its runs and the files of its blocks."""
     shape = _shape(call, call.pipeline())
     del call.world.pipelines[call.pk]
+    call.world.listed_blocks.pop(call.pk, None)
     return {"pipeline": shape, "metadata": None}
 
 

@@ -108,6 +108,7 @@ def get_pipeline(call: Call) -> Body:
         metadata=call.query.flag("includes_block_metadata", default=True),
         extensions=call.query.flag("includes_extensions", default=True),
         schedules=call.query.flag("include_schedules"),
+        block_pipelines=call.query.flag("include_block_pipelines"),
     )
     return {"pipeline": detail, "metadata": None}
 

@@ -1,6 +1,7 @@
 """Mage's records as the JSON it answers with, key by key in its order."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +26,7 @@ def block(world: World, pipeline: Pipeline, block: Block, *, listed: bool, conte
         "executor_config": None,
         "executor_type": "local_python",
         "has_callback": None,
-        "name": block.uuid,
+        "name": block.name or block.uuid,
         "language": block.language,
         "retry_config": None,
         "status": None if listed else "not_executed",
@@ -67,7 +68,8 @@ def pipeline_row(world: World, pipeline: Pipeline, *, schedules: bool) -> Json:
     """A pipeline in a list: without variables and without code."""
     shape = _pipeline(pipeline)
     shape["spark_config"] = {}
-    shape["blocks"] = [block(world, pipeline, one, listed=True) for one in pipeline.blocks]
+    shown = replace(pipeline, blocks=world.listed_blocks.get(pipeline.uuid, pipeline.blocks))
+    shape["blocks"] = [block(world, shown, one, listed=True) for one in shown.blocks]
     shape["callbacks"] = []
     shape["conditionals"] = []  # its cache knows of none
     shape["widgets"] = []
@@ -78,7 +80,15 @@ def pipeline_row(world: World, pipeline: Pipeline, *, schedules: bool) -> Json:
 
 
 def pipeline_detail(
-    world: World, pipeline: Pipeline, *, content: bool, outputs: bool, metadata: bool, extensions: bool, schedules: bool
+    world: World,
+    pipeline: Pipeline,
+    *,
+    content: bool,
+    outputs: bool,
+    metadata: bool,
+    extensions: bool,
+    schedules: bool,
+    block_pipelines: bool = False,
 ) -> Json:
     """A pipeline by itself; each switch adds what it is called after."""
 
@@ -89,6 +99,7 @@ def pipeline_detail(
         shape |= {"content": world.source_of(one)} if content else {}
         shape |= {"outputs": []} if outputs else {}
         shape |= {"metadata": {}} if metadata else {}
+        shape |= {"pipelines": _using(world, one)} if block_pipelines else {}
         return shape | {"tags": []}
 
     shape = _pipeline(pipeline)
@@ -101,6 +112,15 @@ def pipeline_detail(
     shape |= {"extensions": {}} if extensions else {}
     shape |= {"schedules": _schedules(world, pipeline)} if schedules else {}
     return shape | {"updated_at": _updated_at(world)}
+
+
+def _using(world: World, block: Block) -> list[Json]:
+    """The pipelines with this block's file, as Mage's index has them."""
+    return [
+        {"added_at": None, "pipeline": {"uuid": pipeline.uuid, "name": pipeline.name or pipeline.uuid}}
+        for pipeline in world.pipelines.values()
+        if any(other.file_path == block.file_path for other in pipeline.blocks)
+    ]
 
 
 def _updated_at(world: World) -> str:

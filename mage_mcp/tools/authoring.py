@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from mage_mcp.client.blocks import BlockChange, BlockDetail, BlockType, Language, TemplatePage
 from mage_mcp.client.pipelines import Clearable, NewPipelineType, PipelineChanged, PipelineCreated, PipelineDeleted
 from mage_mcp.text import quoted
 from mage_mcp.tools._args import PipelineUuid
@@ -16,6 +17,9 @@ tools = Toolset("authoring")
 Description = Annotated[str, Field(description="What it is for.")]
 Tags = Annotated[list[str] | None, Field(description="All its tags.")]
 DryRun = Annotated[bool, Field(description="Only say what would be done.")]
+BlockUuid = Annotated[str, Field(description="Block uuid.", min_length=1)]
+Upstream = Annotated[list[str] | None, Field(description="All blocks before it, in the order of its arguments.")]
+DeleteFile = Annotated[bool, Field(description="Delete its file as well.")]
 
 
 # Pipelines
@@ -78,3 +82,109 @@ async def delete_pipeline(mage: Mage, pipeline: PipelineUuid) -> PipelineDeleted
     Triggers, runs, backfills and block files stay; the answer names them.
     """
     return await mage.pipelines.delete(pipeline)
+
+
+# Blocks
+
+
+@tools.read("Get a block")
+async def get_block(
+    mage: Mage,
+    pipeline: PipelineUuid,
+    block: BlockUuid,
+    from_line: Annotated[int | None, Field(description="First line of a part.", ge=1)] = None,
+    to_line: Annotated[int | None, Field(description="Its last line.", ge=1)] = None,
+) -> BlockDetail:
+    """Show a block's code with its hash, the blocks around it, and which pipelines share its file."""
+    return await mage.blocks.get(pipeline, block, from_line=from_line, to_line=to_line)
+
+
+@tools.read("List block templates")
+async def list_block_templates(
+    mage: Mage,
+    type: Annotated[BlockType | None, Field(description="Only for this type.")] = None,  # noqa: A002 - Mage's word
+    language: Annotated[Language | None, Field(description="Only in this language.")] = None,
+    search: Annotated[str, Field(description="Words to find.")] = "",
+) -> TemplatePage:
+    """List Mage's templates for new blocks."""
+    return await mage.blocks.templates(type=type, language=language, search=search)
+
+
+@tools.write("Create a block")
+async def create_block(
+    mage: Mage,
+    pipeline: PipelineUuid,
+    name: Annotated[str, Field(description="Its uuid and file follow from it; may be folder/name.")],
+    type: Annotated[BlockType, Field(description="Kind of block.")],  # noqa: A002 - Mage's word
+    language: Annotated[Language | None, Field(description="python if not given.")] = None,
+    content: Annotated[str, Field(description="Its code; a plain template if not given.")] = "",
+    template: Annotated[str, Field(description="From list_block_templates, instead of content.")] = "",
+    upstream_blocks: Upstream = None,
+    configuration: Annotated[dict[str, Any] | None, Field(description="Settings, e.g. of SQL blocks.")] = None,
+    reuse_file: Annotated[bool, Field(description="Share an existing file as it is.")] = False,
+    dry_run: DryRun = False,
+) -> BlockChange:
+    """Add a block to a pipeline, after upstream_blocks. Python is checked for syntax first, never run.
+
+    Block files are shared by name and type across pipelines: a name that has a file is refused without reuse_file.
+    """
+    return await mage.blocks.create(
+        pipeline,
+        name,
+        type=type,
+        language=language,
+        content=content,
+        template=template,
+        upstream_blocks=upstream_blocks or (),
+        configuration=configuration,
+        reuse_file=reuse_file,
+        dry_run=dry_run,
+    )
+
+
+@tools.change("Update a block")
+async def update_block(
+    mage: Mage,
+    pipeline: PipelineUuid,
+    block: BlockUuid,
+    content: Annotated[str, Field(description="Whole new code; needs expected_hash.")] = "",
+    replace: Annotated[
+        dict[str, str] | None, Field(description="{old, new}: a part that stands there once, and what becomes of it.")
+    ] = None,
+    expected_hash: Annotated[str, Field(description="From get_block; refused if the code changed since.")] = "",
+    upstream_blocks: Upstream = None,
+    configuration: Annotated[dict[str, Any] | None, Field(description="Merged; null removes a key.")] = None,
+    allow_empty: Annotated[bool, Field(description="Empty the code, if content is empty.")] = False,
+    dry_run: DryRun = False,
+) -> BlockChange:
+    """Change a block's code, upstream blocks or configuration; answers the diff and where the former code is kept.
+
+    Pipelines that share its file change with it; the answer names them.
+    """
+    return await mage.blocks.update(
+        pipeline,
+        block,
+        content=content,
+        replace=replace,
+        expected_hash=expected_hash,
+        upstream_blocks=upstream_blocks,
+        configuration=configuration,
+        allow_empty=allow_empty,
+        dry_run=dry_run,
+    )
+
+
+async def _plan_delete_block(mage: Mage, pipeline: PipelineUuid, block: BlockUuid, delete_file: DeleteFile) -> Plan:
+    planned = await mage.blocks.plan_delete(pipeline, block, delete_file=delete_file)
+    return Plan(f"Delete a block on {mage.label}?", tuple(planned.would))
+
+
+@tools.destroy("Delete a block", plan=_plan_delete_block)
+async def delete_block(
+    mage: Mage, pipeline: PipelineUuid, block: BlockUuid, delete_file: DeleteFile = False
+) -> BlockChange:
+    """Remove a block from a pipeline, after a person agreed; refused while other blocks come after it.
+
+    Its file stays, unless delete_file, which is refused while another pipeline uses the file.
+    """
+    return await mage.blocks.delete(pipeline, block, delete_file=delete_file)

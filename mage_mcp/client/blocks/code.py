@@ -1,0 +1,83 @@
+"""The text of a block: checked before it is saved, and changed by replacing a part. Pure functions."""
+
+import platform
+import warnings
+
+from mage_mcp.errors import MageInvalid
+from mage_mcp.text import one_line, quoted
+
+_LONGEST_LINE = 120
+_MOST_PLACES = 10
+
+
+def check_code(content: str, language: str, file: str) -> str:
+    """A word on what was not checked; nothing where it was.
+
+    Python is compiled, never run. Raises MageInvalid for a syntax error, with the line.
+    """
+    if language != "python":
+        return f"The syntax of {language or 'this language'} is not checked here."
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compile(content, file, "exec", dont_inherit=True)
+    except SyntaxError as error:
+        number = error.lineno or 1
+        line = one_line("".join(content.split("\n")[number - 1 : number]), _LONGEST_LINE)
+        raise MageInvalid(
+            f"Line {number} of the new text of {quoted(file)} is no Python ({one_line(error.msg)}): {line}; nothing "
+            "was written.",
+            next_step=f"Correct it. It was read as Python {_version()}; Mage may run another.",
+        ) from None
+    except (ValueError, RecursionError, MemoryError, OverflowError) as error:
+        raise MageInvalid(
+            f"The new text of {quoted(file)} cannot be compiled ({type(error).__name__}). Nothing was written.",
+            next_step="Look for characters that no code has, and for very deep nesting.",
+        ) from None
+    return ""
+
+
+def replaced(content: str, old: str, new: str, file: str) -> str:
+    """The text with `new` in the place of `old`, which must stand in it exactly once.
+
+    Raises MageInvalid else, and says where it stands.
+    """
+    old, new = old.replace("\r\n", "\n"), new.replace("\r\n", "\n")
+    if not old:
+        raise MageInvalid("replace.old is empty; nothing was written.", next_step="Give the text that is to go.")
+    places = _places(content, old)
+    if len(places) == 1:
+        start = places[0]
+        return content[:start] + new + content[start + len(old) :]
+    if places:
+        lines = ", ".join(str(content.count("\n", 0, place) + 1) for place in places[:_MOST_PLACES])
+        raise MageInvalid(
+            f"replace.old stands in {quoted(file)} {len(places)} times, in lines {lines}; nothing was written.",
+            next_step="Give more of what stands around the one that is meant.",
+        )
+    raise MageInvalid(
+        f"replace.old does not stand in {quoted(file)}; nothing was written.{_nearly(content, old)}",
+        next_step="Give it exactly as get_block shows it, spaces and line breaks included.",
+    )
+
+
+def _places(content: str, old: str) -> list[int]:
+    """Where it begins; places may overlap."""
+    places, at = [], content.find(old)
+    while at >= 0:
+        places.append(at)
+        at = content.find(old, at + 1)
+    return places
+
+
+def _nearly(content: str, old: str) -> str:
+    """Whether it is only the space around words that differs."""
+    words = old.split()
+    if not words or " ".join(words) not in " ".join(content.split()):
+        return ""
+    first = next((n for n, line in enumerate(content.split("\n"), 1) if words[0] in line), 1)
+    return f" It does with other spaces or line breaks, at line {first} or below."
+
+
+def _version() -> str:
+    return ".".join(platform.python_version_tuple()[:2])
