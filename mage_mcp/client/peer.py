@@ -16,6 +16,8 @@ from mage_mcp.settings import DEFAULT_CLUSTER, Cluster, setting_of
 from mage_mcp.text import one_line, remember_secret
 
 if TYPE_CHECKING:
+    import ssl
+
     import httpx
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
@@ -110,6 +112,16 @@ def _verify(cluster: Cluster) -> Any:
             f"{setting_of(cluster, 'ca_bundle')} cannot be used ({type(error).__name__}).",
             next_step="It names a readable file with the authorities' certificates in PEM form.",
         ) from None
+
+
+def tls_context(cluster: Cluster) -> "ssl.SSLContext":
+    """What a pool of `open_http` trusts.
+
+    Raises MageNotConfigured where the CA bundle cannot be used.
+    """
+    import httpx
+
+    return httpx.create_ssl_context(_verify(cluster))
 
 
 def _extra_headers(cluster: Cluster) -> dict[str, str]:

@@ -6,6 +6,7 @@ Only these modules print.
 COMMANDS = {
     "serve": "serve MCP over stdio, as without a command, or over HTTP",
     "demo": "show what can be asked, on a simulated Mage: no account, no configuration",
+    "doctor": "check the settings, every cluster and this installation, and say what to mend",
     "login": "log in once and keep the session's token, in the system's keyring or a file of your own",
     "logout": "forget a kept login, and end its session",
     "secret": "keep values for set_from, which pass through no conversation: set, list, delete",

@@ -12,6 +12,7 @@ import anyio
 
 from mage_mcp.client.clusters.masking import remember_secrets
 from mage_mcp.client.clusters.replies import read_cloud_reply
+from mage_mcp.client.clusters.same import mentions_host
 from mage_mcp.client.clusters.session import CloudSession, Login, login_of
 from mage_mcp.client.clusters.settings import require_place, require_team, settings_of
 from mage_mcp.client.deadline import Clock, remaining_s
@@ -62,6 +63,8 @@ class CloudState:
     name: str
     status: str
     config: Any = field(repr=False)
+    mentions_url: bool = False
+    """Whether anything that the Cloud tells of it holds the host of the cluster's own URL."""
 
     @property
     def title(self) -> str:
@@ -232,6 +235,16 @@ class Cloud:
         found = rows(await self._transport.read(f"teams/{team}/clusters"), "clusters")
         return [self._state(row) for row in found if row.get("id")]
 
+    async def role(self) -> str:
+        """What the Cloud calls this user's role in the team; empty where it does not say. Not documented.
+
+        Raises MageError where it does not list the user's teams.
+        """
+        team = require_team(self.cluster)
+        found = rows(await self._transport.read("teams"), "teams")
+        told = next((row.get("role") for row in found if str(row.get("id")) == team), None)
+        return one_line(told, 40) if isinstance(told, str) else ""
+
     def _path(self) -> str:
         team, cluster = require_place(self.cluster)
         return f"teams/{team}/clusters/{cluster}"
@@ -246,6 +259,7 @@ class Cloud:
             name=one_line(row["name"], 60) if isinstance(row.get("name"), str) else "",
             status=one_line(str(row.get("status") or "unknown"), 40),
             config=config,
+            mentions_url=mentions_host(row, self.cluster.url),
         )
 
 

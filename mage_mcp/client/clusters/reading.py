@@ -106,6 +106,20 @@ class ClusterReader:
         state = await self._cloud.state()
         return {"id": state.id, "name": state.name, "status": state.status, "config": masked_config(state.config)}
 
+    async def state(self) -> CloudState:
+        """The cluster as the Cloud tells of it.
+
+        Raises MageError.
+        """
+        return await self._cloud.state()
+
+    async def role(self) -> str:
+        """The user's role in the team; empty where the Cloud does not say.
+
+        Raises MageError.
+        """
+        return await self._cloud.role()
+
     async def variables(self) -> tuple[list[str], list[str]]:
         """The names of its environment variables, and of those among them that refer to a secret.
 
