@@ -8,7 +8,9 @@ from typing import Any
 import anyio
 import httpx
 import pytest
+from mcp import Client
 
+from mage_mcp.client import Cluster
 from mage_mcp.demo.app import create_app
 from mage_mcp.demo.world import World
 from tests.conftest import demo_server
@@ -375,8 +377,6 @@ async def test_a_trigger_whose_pipeline_is_gone_is_still_paused_and_deleted(
 
 
 async def test_a_client_that_cannot_ask_gets_a_preview_and_a_code(world: World, era: str):
-    from mcp import Client
-
     trigger = next(row.id for row in world.triggers.values() if row.name == "sales_hourly")
     async with Client(demo_server(world), mode=era) as client:
         host = Host(client, Person(), world=world)
@@ -387,3 +387,33 @@ async def test_a_client_that_cannot_ask_gets_a_preview_and_a_code(world: World, 
         done = await host.call("delete_trigger", trigger=trigger, confirm=preview.data["confirm"])
         assert done.data["changed"] is True
     assert trigger not in world.triggers
+
+
+async def test_a_change_of_twenty_triggers_with_long_values_is_bounded(world: World, demo_auto: Host):
+    ids = [world.add_trigger(PIPELINE, f"long {number}").id for number in range(20)]
+    for trigger in ids:
+        world.triggers[trigger].variables = {f"v_{number}": "x" * 5_000 for number in range(20)}
+    few = await demo_auto.call("update_triggers", triggers=ids, status="active")
+    assert few.tokens <= 1_500
+    names = [f"v_{number}" for number in range(20)]
+    many = await demo_auto.call("update_triggers", triggers=ids, unset_variables=names)
+    assert many.tokens <= 8_000
+    assert [row["changed"] for row in many.data["triggers"]] == [True] * 20
+    assert many.data["triggers"][-1]["note"] == "Too long to show here."
+    refused = await demo_auto.try_call("update_triggers", triggers=[*ids, 999], status="inactive")
+    assert refused.is_error
+
+
+async def test_on_a_protected_cluster_a_person_is_asked_before_triggers_are_made_or_changed(world: World, era: str):
+    trigger = next(row for row in world.triggers.values() if row.name == "sales_hourly")
+    person = Person(agree=False)
+    server = demo_server(world, clusters=(Cluster(url="http://mage.test", protected=True),))
+    async with Client(server, mode=era, elicitation_callback=person) as client:
+        host = Host(client, person, world=world)
+        await host.call("update_triggers", triggers=[trigger.id], status="active", allow_in_code=True)
+        await host.call("create_trigger", pipeline=PIPELINE, name="asked", interval="@daily")
+    assert trigger.status == "inactive"
+    assert "asked" not in [row.name for row in world.triggers.values()]
+    changed, made = person.asked
+    assert f"triggers=[{trigger.id}], status='active', allow_in_code=True" in changed
+    assert "name='asked'" in made

@@ -1,6 +1,5 @@
 """Starting a run: exactly one, through a trigger that stays, and found again when Mage's answer is lost."""
 
-import json
 import secrets
 from collections import defaultdict
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from mage_mcp.client.replies import root
 from mage_mcp.client.runs.reporting import Report, RunReport, RunReporter
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.client.triggers import OURS, OURS_TYPE, Triggers, is_ours
+from mage_mcp.client.triggers.wishes import check_variables
 from mage_mcp.errors import (
     MageError,
     MageFailed,
@@ -26,7 +26,7 @@ from mage_mcp.errors import (
     MageWriteUncertain,
     noting,
 )
-from mage_mcp.text import MASK, one_line, quoted
+from mage_mcp.text import one_line, quoted
 
 NONCE = "mage_mcp_request"
 """Key in a run's `event_variables`, which Mage keeps as sent and which override nothing: finds the run again."""
@@ -34,7 +34,6 @@ NONCE = "mage_mcp_request"
 _LOOKS = (0.0, 1.0, 2.0, 4.0)
 """Seconds to wait before each look for a run whose answer was lost."""
 _LATEST_20: Params = {"_limit": 20, "order_by[]": "id desc", "disable_retries_grouping": True}
-_LONGEST_VARIABLES = 50_000
 
 
 class StartedRun(RunReport, Change):
@@ -79,8 +78,9 @@ class RunStarter(RunReporter):
         MageInvalid (an inactive trigger: its runs would wait for ever), MageWriteUncertain where
         the answer was lost and no run could be found. Source: Mage PipelineRunResource.create.
         """
+        check_variables(variables or {}, outcome="nothing was started")
         body: dict[str, Any] = {
-            "variables": _variables(variables or {}),
+            "variables": variables or {},
             "event_variables": {NONCE: secrets.token_hex(8)},
         }
         if execution_date:
@@ -186,40 +186,10 @@ def _awake(trigger: TriggerRecord) -> TriggerRecord:
         raise MageInvalid(
             f"Trigger {trigger.id} ({quoted(trigger.name, 60)}) of {quoted(trigger.pipeline_uuid)} is inactive: a run "
             "of it would wait for ever, and it is not switched on unasked. Nothing was started.",
-            next_step="Have a person activate it in Mage, or name another trigger (list_triggers shows them).",
+            next_step=f"update_triggers(triggers=[{trigger.id}], status='active') switches it on, if that is wanted, "
+            "and starts whatever waits; or name another trigger (list_triggers shows them).",
         )
     return trigger
-
-
-def _variables(variables: dict[str, Any]) -> dict[str, Any]:
-    """Run variables as given, any JSON value each.
-
-    Raises MageInvalid for names that are none and for masked values.
-    """
-    for name in variables:
-        if not name.isidentifier():
-            raise MageInvalid(
-                f"{one_line(name, 40)!r} is no variable's name; nothing was started.",
-                next_step="Names are like Python's: letters, digits, underscores.",
-            )
-    try:
-        text = json.dumps(variables, ensure_ascii=False, allow_nan=False)
-        text.encode()
-    except (TypeError, ValueError, RecursionError):
-        raise MageInvalid(
-            "The variables cannot be sent as JSON (half a character, NaN, or too deep); nothing was started.",
-            next_step="Give plain texts, numbers, lists and objects.",
-        ) from None
-    if MASK in text:
-        raise MageInvalid(
-            f"A variable's value holds the mask {MASK}; nothing was started.", next_step="Give the real value."
-        )
-    if len(text) > _LONGEST_VARIABLES:
-        raise MageInvalid(
-            f"The variables are over {_LONGEST_VARIABLES} characters; nothing was started.",
-            next_step="Put the data where the pipeline can load it and pass its place.",
-        )
-    return variables
 
 
 def _execution_date(text: str) -> str:

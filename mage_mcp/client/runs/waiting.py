@@ -45,8 +45,8 @@ async def _not_started(
 ) -> str:
     if trigger and trigger.status == "inactive":
         return (
-            f"Its trigger {trigger.id} is inactive: the run does not start until that is activated. "
-            "Activate it in Mage, or cancel_runs."
+            f"Its trigger {trigger.id} is inactive: the run does not start until that is active. "
+            f"update_triggers(triggers=[{trigger.id}], status='active') switches it on, or cancel_runs."
         )
     if trigger and (ahead := await _runs_ahead(transport, trigger, pipeline)):
         return ahead

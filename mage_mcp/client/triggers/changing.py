@@ -29,6 +29,8 @@ from mage_mcp.text import quoted
 
 _OF_OURS = {"status", "description", "tags"}
 """What may be changed of the trigger that trigger_pipeline uses, and that only to `active`."""
+_ROOM_OF_A_BARE_ROW = 400
+"""Bytes, for a row that is told without its values."""
 _LOOKS = (0.0, 1.0, 2.0, 4.0)
 """Seconds to wait before each look at a trigger that is kept in code."""
 
@@ -263,8 +265,11 @@ def _others(was: TriggerRecord, now: TriggerRecord, *, but: dict[str, Any] | Non
 
 def _fitted(rows: Sequence[TriggerChange], *, note: str) -> TriggersChanged:
     """All rows; those that there is no room for without the values."""
-    fit = how_many_fit(rows, room=ROOM - 200 * len(rows))
-    bare = [row.model_copy(update={"before": {}, "after": {}, "note": "Too long to show here."}) for row in rows[fit:]]
+    fit = how_many_fit(rows, room=ROOM - _ROOM_OF_A_BARE_ROW * len(rows))
+    bare = [
+        row.model_copy(update={"before": {}, "after": {}, "note": f"{row.note} Too long to show here.".strip()})
+        for row in rows[fit:]
+    ]
     failed = sum(row.note.startswith("It failed") for row in rows)
     if failed:
         note = f"{failed} of {len(rows)} failed; the rest is as told. {note}"

@@ -103,12 +103,12 @@ def _check_texts(wanted: Wish) -> None:
         raise MageInvalid("A tag is empty; nothing was sent.")
 
 
-def check_variables(variables: Mapping[str, Any]) -> None:
-    """Names that blocks can use, JSON values that Mage can keep, nothing masked. Raises MageInvalid."""
+def check_variables(variables: Mapping[str, Any], *, outcome: str = "nothing was sent") -> None:
+    """Names that blocks can use, JSON values that Mage can keep, nothing masked. Raises MageInvalid, with `outcome`."""
     for name in variables:
         if not name.isidentifier():
             raise MageInvalid(
-                f"{one_line(name, 40)!r} is no variable's name; nothing was sent.",
+                f"{one_line(name, 40)!r} is no variable's name; {outcome}.",
                 next_step="Names are like Python's: letters, digits, underscores.",
             )
     try:
@@ -116,15 +116,16 @@ def check_variables(variables: Mapping[str, Any]) -> None:
         text.encode()
     except (TypeError, ValueError, RecursionError):
         raise MageInvalid(
-            "The variables cannot be sent as JSON (half a character, NaN, or too deep); nothing was sent.",
+            f"The variables cannot be sent as JSON (half a character, NaN, or too deep); {outcome}.",
             next_step="Give plain texts, numbers, lists and objects.",
         ) from None
     if MASK in text:
-        raise MageInvalid(
-            f"A variable's value holds the mask {MASK}; nothing was sent.", next_step="Give the real value."
-        )
+        raise MageInvalid(f"A variable's value holds the mask {MASK}; {outcome}.", next_step="Give the real value.")
     if len(text) > _LONGEST_VARIABLES:
-        raise MageInvalid(f"The variables are over {_LONGEST_VARIABLES} characters; nothing was sent.")
+        raise MageInvalid(
+            f"The variables are over {_LONGEST_VARIABLES} characters; {outcome}.",
+            next_step="Put the data where the pipeline can load it and pass its place.",
+        )
 
 
 def _start_time(text: str) -> tuple[datetime, str]:
