@@ -24,6 +24,7 @@ from mage_mcp.doctor.kept import kept_values
 from mage_mcp.doctor.report import Check, Report, Value
 from mage_mcp.doctor.values import told_values
 from mage_mcp.settings import DEFAULT_CLUSTER, Cluster, Settings
+from mage_mcp.tools._secrets import remember_environment
 
 if TYPE_CHECKING:
     import httpx
@@ -41,6 +42,7 @@ async def examine(
     """Everything there is to check. `wire` and `clock` replace network and time, as they do for a server; `store` is
     where a person may have left logins.
     """
+    remember_environment()
     values, wrong = told_values(settings)
     kept: list[Value] = []
     by_cluster: dict[int, list[Check]] = {}
@@ -78,5 +80,6 @@ def _nothing_configured(cluster: Cluster) -> Check:
         "failed",
         "No Mage server is configured.",
         "Set MAGE_URL (http://localhost:6789, or a link copied from the browser), then `mage-mcp login` if that Mage "
-        "asks for one. To look around without a Mage: `mage-mcp demo`.",
+        "asks for one. To look around without a Mage: `mage-mcp demo`. What an MCP client's configuration sets is "
+        "not seen from here.",
     )

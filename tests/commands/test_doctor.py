@@ -302,6 +302,20 @@ async def test_a_login_that_is_kept_is_used_and_told_with_where_it_lies(
     assert "kept-raw-token" not in seen.text
 
 
+async def test_secrets_for_set_from_are_told_by_name_and_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MAGE_MCP_SECRET_SHELL", "planted-password")
+    store = Store(limit_s=2, file=tmp_path / "credentials.json")
+    store.keep_secret("MAGE_MCP_SECRET_FILE", "planted-token")
+    with using(Memory()):
+        store.keep_secret("MAGE_MCP_SECRET_RING", "planted-key-9Kd2")
+        seen = await look(store=store)
+    assert seen.settings() == {
+        "MAGE_MCP_SECRET_FILE": ("set", "the file"),
+        "MAGE_MCP_SECRET_RING": ("set", "the keyring"),
+        "MAGE_MCP_SECRET_SHELL": ("set", "this shell's environment, which no client has"),
+    }
+
+
 async def test_a_kept_token_that_has_ended_asks_for_a_new_login(with_login: str, tmp_path: Path):
     ended = (datetime.now(UTC) - timedelta(days=1)).timestamp()
     store = kept(with_login, tmp_path, token="planted-token", expires=ended)
@@ -329,7 +343,7 @@ async def test_a_kept_login_helps_where_the_configured_token_has_ended(
 async def test_a_keyring_that_is_broken_is_a_warning(with_login: str, tmp_path: Path):
     with using(Broken()):
         seen = await look({"MAGE_URL": with_login}, store=Store(limit_s=1, file=tmp_path / "none.json"))
-    assert seen.check("kept logins")["state"] == "warning"
+    assert seen.check("kept")["state"] == "warning"
     assert "planted-in-an-error" not in seen.text + json.dumps(seen.json)
 
 
