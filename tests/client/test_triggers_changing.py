@@ -278,6 +278,28 @@ async def test_a_pipeline_that_keeps_all_its_triggers_in_code_gets_one_only_when
     assert len(named(world, "kept")) == 1
 
 
+async def test_a_name_that_another_trigger_has_is_not_given(mage: Mage, wire: Wire, world: World, hourly: TriggerRow):
+    with pytest.raises(MageInvalid, match="named sales_api already"):
+        await mage.triggers.update([hourly.id], name="sales_api")
+    with pytest.raises(MageInvalid, match="Only one"):
+        await mage.triggers.update([hourly.id, 1], name="new")
+    world.write_file("pipelines/sales_daily/triggers.yaml", json.dumps({"triggers": [{"name": "in the file"}]}))
+    with pytest.raises(MageInvalid, match=r"one in its triggers\.yaml"):
+        await mage.triggers.update([hourly.id], name="in the file")
+    assert sent(wire) == []
+    await mage.triggers.update([hourly.id], name="new")
+    assert hourly.name == "new"
+
+
+async def test_a_deleted_trigger_leaves_no_tags_and_no_token_in_the_file(mage: Mage, wire: Wire, world: World):
+    first, second = world.add_trigger(PIPELINE, "tagged"), world.add_trigger(PIPELINE, "kept")
+    first.tags, second.tags = ["a"], ["a"]
+    world.write_file(f"pipelines/{PIPELINE}/triggers.yaml", json.dumps({"triggers": [{"name": "kept"}]}))
+    await mage.triggers.delete(first.id)
+    await mage.triggers.delete(second.id)
+    assert [verb for verb, _, _ in sent(wire)] == ["PUT", "DELETE", "DELETE"]
+
+
 # Schedules
 
 WEDNESDAY = datetime(2026, 11, 25, 10, 30, 20, tzinfo=UTC)

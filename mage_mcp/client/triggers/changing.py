@@ -1,7 +1,7 @@
 """Changing triggers: merged over what Mage has, one after the other, each read back."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
@@ -94,7 +94,8 @@ class TriggerChanger(TriggerForesight):
         for record in records:
             _refuse(record, wanted)
             _refuse_in_code(record, in_code[record.pipeline_uuid], allowed=allow_in_code)
-        _refuse_same_names(records, wanted)
+        if wanted.name:
+            await self._refuse_taken_name(records, wanted.name, in_code)
         if dry_run:
             return _would(records, wanted, notes=[await self.what_follows(r, wanted) for r in records])
         kept = {record.id for record in records if record.name in in_code[record.pipeline_uuid]}
@@ -105,6 +106,28 @@ class TriggerChanger(TriggerForesight):
             return pipeline, await self.in_code(pipeline)
         except MageNotFound:  # a trigger outlives its pipeline, and must be stopped all the same
             return pipeline, InCode()
+
+    async def _refuse_taken_name(
+        self, records: Sequence[TriggerRecord], name: str, in_code: Mapping[str, InCode]
+    ) -> None:
+        """Mage's files go by names: what stands there under the new one would be written over this trigger."""
+        if len(records) > 1:
+            raise MageInvalid("Only one trigger can be given a name; nothing was sent.", next_step="Name one trigger.")
+        (record,) = records
+        others = [other for other in await self._all_of(record) if other.id != record.id and other.name == name]
+        if others or (name != record.name and name in in_code[record.pipeline_uuid].names):
+            which = f"trigger {others[0].id} is" if others else "one in its triggers.yaml is"
+            raise MageInvalid(
+                f"Of pipeline {quoted(record.pipeline_uuid)}, {which} named {quoted(name, 60)} already; nothing was "
+                "sent.",
+                next_step="Choose another name.",
+            )
+
+    async def _all_of(self, record: TriggerRecord) -> Sequence[TriggerRecord]:
+        try:
+            return await self.of_pipeline(record.pipeline_uuid)
+        except MageNotFound:
+            return []
 
     async def _all_turns(
         self, records: Sequence[TriggerRecord], wanted: Wish, in_code: Collection[int]
@@ -213,11 +236,6 @@ def _refuse_in_code(record: TriggerRecord, in_code: InCode, *, allowed: bool) ->
             "Nothing was sent.",
             next_step="Change the file in its repository, or say that this is all right with allow_in_code=true.",
         )
-
-
-def _refuse_same_names(records: Sequence[TriggerRecord], wanted: Wish) -> None:
-    if wanted.name and len(records) > 1:
-        raise MageInvalid("Only one trigger can be given a name; nothing was sent.", next_step="Name one trigger.")
 
 
 def _would(records: Sequence[TriggerRecord], wanted: Wish, *, notes: Sequence[str]) -> TriggersChanged:
