@@ -112,6 +112,7 @@ def _plant_in(world: World) -> None:
     asleep = world.add_trigger(UUID, f"{PLAIN} asleep")
     asleep.schedule_type = "api"
     world.create_run(asleep, {})
+    world.secrets[PLAIN] = FORGED
     world.clock.advance(30)
 
 
@@ -162,6 +163,26 @@ def calls(world: World) -> dict[str, list[dict[str, Any]]]:
         ],
         "retry_run": [{**prod, "run": leaky, "from_block": ORDER}, {**prod, "run": odd[0]}, {**prod, "run": leaky}],
         "cancel_runs": [{**prod, "runs": odd}],
+        "create_pipeline": [
+            {**prod, "name": f"{ORDER}!", "description": FORGED},
+            *({**prod, "name": "copied", "clone_from": UUID_AS_KEPT, "dry_run": dry} for dry in (True, False)),
+            {**prod, "name": f"{ORDER}?", "clone_from": f"{ORDER} x"},
+        ],
+        "update_pipeline": [
+            {**prod, "pipeline": "copied", "description": f"{FORGED}2", "dry_run": True},
+            {**prod, "pipeline": "copied", "description": f"{FORGED}2"},
+            {**prod, "pipeline": "copied", "clear": ["description"]},
+            {**prod, "pipeline": "copied", "name": f"{ORDER}? again", "patch": {"retry_config": {"retries": 1}}},
+            {**prod, "pipeline": "leaky_sync", "patch": {f"{ORDER} x": 1}},
+        ],
+        "update_variables": [
+            {**prod, "pipeline": UUID_AS_KEPT, "set": {"ours": FORGED, "deep": {PLAIN: [FORGED]}}},
+            {**prod, "pipeline": UUID_AS_KEPT, "set": {"ours": "x", f"{ORDER} x": 1}},
+            {**prod, "pipeline": UUID_AS_KEPT, "set": {"ours": "x"}, "unset": ["deep"], "dry_run": True},
+            {**prod, "pipeline": UUID_AS_KEPT, "set": {"ours": "x"}, "unset": ["deep"]},
+        ],
+        "delete_pipeline": [{**prod, "pipeline": uuid} for uuid in ("slow_report", f"{UUID}x")],
+        "list_secrets": [prod],
         "update_cluster_env_vars": [
             {**prod, "unset": [PLAIN], "dry_run": True},
             {**prod, "unset": [PLAIN]},

@@ -316,6 +316,30 @@ def calls(cloud: CloudWorld) -> dict[str, list[dict[str, Any]]]:
         + [{**prod, "run": leaky[-1], "from_block": block} for block in ("load_accounts", one)]
         + [{**prod, "run": ids[0], "from_block": "export_orders"}],
         "cancel_runs": [{**prod, "runs": runs} for runs in (slow, leaky, [99999], [one], slow)],
+        "create_pipeline": [
+            {**prod, "name": "made", "description": everything, "tags": [one]},
+            *({**prod, "name": "copied", "clone_from": "leaky_sync", "dry_run": dry} for dry in (True, False)),
+            *({**prod, "name": "other", key: one} for key in ("name", "type", "clone_from", "tags")),
+        ],
+        "update_pipeline": [
+            *(
+                {**prod, "pipeline": "copied", "description": f"{everything} 2", "dry_run": dry}
+                for dry in (True, False)
+            ),
+            *({**prod, "pipeline": "copied", **more} for more in ({"clear": ["description"]}, {"name": one}, {})),
+            *({**prod, "pipeline": "copied", "patch": {key: one}} for key in (one, "executor_type", "retry_config")),
+            {**prod, "pipeline": "copied", "tags": [one]},
+            {**prod, "pipeline": one, "description": "x"},
+        ],
+        "update_variables": [
+            *({**prod, "pipeline": "copied", **secret_value, "dry_run": dry} for dry in (True, False)),
+            {**prod, "pipeline": "copied", "set": {"MODE": everything, "plain": {"token": one, "deep": [everything]}}},
+            {**prod, "pipeline": "copied", "unset": ["MODE", "DB_PASSWORD", "region", one, f"PASSWORD={TOLD}"]},
+            *({**prod, "pipeline": "copied", "set": wrong} for wrong in wrong_set),
+            {**prod, "pipeline": one, "set": {"a": one}},
+        ],
+        "delete_pipeline": [{**prod, "pipeline": uuid} for uuid in ("copied", one, "slow_report")],
+        "list_secrets": [prod],
         "update_cluster_env_vars": [
             {**prod, **secret_value, "dry_run": True},
             {**prod, **secret_value, "wait_s": 10},

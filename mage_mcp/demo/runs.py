@@ -122,16 +122,9 @@ class Run:
     timeline: Timeline = field(default_factory=Timeline)
     block_runs: list[BlockRun] = field(default_factory=list)
     notes: list[Note] = field(default_factory=list)
-    filed_under: str = field(init=False)
-    """The pipeline's uuid when the run was made: the folder of its logs and outputs, which no rename moves."""
-
-    def __post_init__(self) -> None:
-        self.filed_under = self.pipeline.uuid
-
-    @property
-    def lost(self) -> bool:
-        """Whether Mage looks for its files in another folder now."""
-        return self.filed_under != self.pipeline.uuid
+    filed_under: str = ""
+    """Where its logs and outputs are since its pipeline was renamed; `lost` while Mage looks for them elsewhere."""
+    lost: bool = False
 
     def status(self, now: datetime) -> str:
         return self.timeline.status(now)

@@ -146,6 +146,8 @@ class World:
         for run in self.runs.values():
             if run.pipeline.uuid == old:
                 run.pipeline = replace(run.pipeline, uuid=new.uuid)
+                run.filed_under = run.filed_under or old
+                run.lost = run.filed_under != new.uuid
 
     def add_trigger(self, pipeline_uuid: str, name: str, *, at: datetime | None = None) -> TriggerRow:
         # SQLite gives the id of the last deleted trigger to the next one, and what it was tagged with goes along.

@@ -196,9 +196,16 @@ def _planned(record: PipelineRecord, body: dict[str, Any]) -> PipelineChanged:
         pipeline=record.uuid,
         before=_shown(was),
         after=after,
-        would=[f"change {line}" for line in diff_lines(was, after)],
+        would=_lines(was, after),
         note=notes[0] if "name" in body else "",
     )
+
+
+def _lines(was: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """One a change. A description is somebody's text, and stands where it is marked as that."""
+    told = [f"change {key}" for key in after if key == "description"]
+    rest = [{key: value for key, value in side.items() if key != "description"} for side in (was, after)]
+    return told + [f"change {line}" for line in diff_lines(*rest)]
 
 
 def _saves_triggers(record: PipelineRecord) -> bool:
