@@ -12,6 +12,7 @@ from mcp import Client, StdioServerParameters
 
 from mage_mcp.client import Clock, Cluster, Mage
 from mage_mcp.commands._demo import demo_clusters
+from mage_mcp.credentials import Store
 from mage_mcp.demo.app import create_app
 from mage_mcp.demo.cloud import CloudWorld
 from mage_mcp.demo.cloud_app import create_cloud_app
@@ -87,12 +88,17 @@ def cloud() -> CloudWorld:
 
 
 def cloud_server(
-    cloud: CloudWorld, *, marks: dict[str, dict[str, object]] | None = None, **settings: object
+    cloud: CloudWorld,
+    *,
+    marks: dict[str, dict[str, object]] | None = None,
+    credentials: Store | None = None,
+    **settings: object,
 ) -> MageServer:
     """A server over the simulated Cloud and its two clusters, in process; `marks` changes their settings by name."""
     clusters = tuple(cluster.model_copy(update=(marks or {}).get(cluster.name, {})) for cluster in demo_clusters(URL))
     wire = httpx.ASGITransport(app=create_cloud_app(cloud))
-    return build_server(_everything(clusters=clusters, **settings), wire=wire, clock=clock_of(cloud))
+    settings_ = _everything(clusters=clusters, **settings)
+    return build_server(settings_, wire=wire, clock=clock_of(cloud), credentials=credentials)
 
 
 @asynccontextmanager

@@ -15,6 +15,8 @@ from mage_mcp.client.transport import Transport
 from mage_mcp.demo.world import World
 from mage_mcp.errors import MageNotFound
 from mage_mcp.log_handler import set_up_logging
+from mage_mcp.server import build_server
+from mage_mcp.settings import Settings
 from tests.conftest import ERAS, demo_server
 from tests.wires import Script, says
 
@@ -125,3 +127,22 @@ async def test_a_refusal_is_no_crash_and_writes_no_traceback(
     written = stderr()
     assert "Traceback" not in written
     assert SECRET not in written
+
+
+@pytest.mark.parametrize(
+    ("cluster", "warned"),
+    [
+        ({"url": "http://mage.test"}, ["Mage at mage.test"]),
+        ({"cloud_url": "http://cloud.test/api"}, ["Mage Cloud at http://cloud.test/api"]),
+        ({"url": "http://mage.test", "cloud_url": "http://cloud.test"}, ["Mage at mage.test", "Mage Cloud at"]),
+        ({"url": "https://mage.test", "cloud_url": "https://cloud.test"}, []),
+        ({"url": "http://localhost:6789", "cloud_url": "http://127.0.0.1:9/api"}, []),
+    ],
+)
+def test_plain_http_to_another_machine_is_warned_of(
+    stderr: Callable[[], str], cluster: dict[str, str], warned: list[str]
+):
+    build_server(Settings(clusters=(Cluster(**cluster),)))
+    lines = [line for line in stderr().splitlines() if "spoken to without encryption" in line]
+    assert len(lines) == len(warned)
+    assert all(where in line for where, line in zip(warned, lines, strict=True))

@@ -8,7 +8,7 @@ import pytest
 from mage_mcp import text
 from mage_mcp.base_url import mage_url
 from mage_mcp.errors import MageNotConfigured
-from mage_mcp.settings import DEFAULT_TOOLSETS, PUBLIC_API_KEY, TOOLSETS, Settings
+from mage_mcp.settings import DEFAULT_TOOLSETS, PUBLIC_API_KEY, TOOLSETS, Settings, login_command
 from mage_mcp.settings_load import load_settings
 
 SECRETS = {"MAGE_PASSWORD": "planted-password", "MAGE_TOKEN": "planted-token", "MAGE_API_KEY": "planted-key"}
@@ -301,3 +301,28 @@ def test_the_cluster_of_the_environment_has_the_sources_of_the_environment(tmp_p
     assert settings.source_of("url", default) == "MAGE_URL"
     assert settings.source_of("email", prod) == ""
     assert settings.source_of("url", prod) == f"[clusters.prod] in {tmp_path / 'config.toml'}"
+
+
+@pytest.mark.parametrize("url", ["https://bob:planted@cloud.test/api/v1", "https://planted@cloud.test"])
+def test_a_cloud_url_with_a_login_in_it_is_refused_without_showing_it(tmp_path: Path, url: str):
+    said = refused({"MAGE_CLOUD_URL": url})
+    assert (
+        said == "MAGE_CLOUD_URL holds a user name or password. Use MAGE_CLOUD_EMAIL and MAGE_CLOUD_PASSWORD for these."
+    )
+    written(tmp_path, f"[clusters.prod]\ncloud_url = '{url}'\n")
+    said = refused()
+    assert said.startswith("`cloud_url` of [clusters.prod] holds a user name or password. Use `cloud_email` of")
+    assert "planted" not in said
+
+
+def test_the_command_to_log_in_is_whole_where_it_is_typed(tmp_path: Path):
+    own = written(tmp_path, '[clusters.prod]\nurl = "https://prod.test"\n')
+    (prod,) = load().clusters
+    assert login_command(prod) == "mage-mcp login --cluster prod"
+    named = own.rename(tmp_path / "my clusters.toml")
+    (prod,) = load(config=str(named)).clusters
+    assert login_command(prod, cloud=True) == f"mage-mcp login --cluster prod --cloud --config '{named}'"
+    one = load({"MAGE_URL": "https://one.test/base", "MAGE_CLOUD_URL": "https://cloud.test"}).cluster
+    assert login_command(one) == "mage-mcp login --url https://one.test/base"
+    assert login_command(one, cloud=True) == "MAGE_CLOUD_URL=https://cloud.test mage-mcp login --cloud"
+    assert login_command(load().cluster, cloud=True) == "mage-mcp login --cloud"

@@ -20,7 +20,7 @@ from mage_mcp.commands._login import (
 from mage_mcp.commands._options import add_settings_options, settings_from
 from mage_mcp.credentials import KeptLogin, Place, Store, StoreUnusable, cloud_key, cluster_key
 from mage_mcp.credentials.store import PERSON_LIMIT_S
-from mage_mcp.errors import MageAuthRequired, MageError, MageInvalid
+from mage_mcp.errors import MageAuthRequired, MageError, MageInvalid, MageNotConfigured
 from mage_mcp.settings import Cluster, is_open_to_eavesdroppers, login_command, setting_of
 
 
@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         cluster = cluster_of(settings, arguments.cluster, cloud=arguments.cloud)
         login = _tried(cluster, arguments)
-    except MageInvalid as error:
+    except (MageInvalid, MageNotConfigured) as error:
         complain(error)
         return 2
     except MageError as error:
