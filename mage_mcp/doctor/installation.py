@@ -127,7 +127,7 @@ def _bytecode(_: Settings) -> Finding:
     missing = sum(not Path(file).is_file() for file in files)
     if not missing:
         return Finding("Compiled.")
-    says = f"{missing} of {len(files)} modules are compiled anew at each start, which takes seconds."
+    says = f"{missing} of {len(files)} modules are compiled anew at each start, which slows it."
     do = f"Compile them once, as a user who may write there: `{sys.executable} -m compileall -q {_folder()}`."
     if sys.dont_write_bytecode:
         do = f"Unset PYTHONDONTWRITEBYTECODE. {do}"
