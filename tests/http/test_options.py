@@ -10,6 +10,7 @@ import pytest
 from _pytest.capture import CaptureFixture
 from _pytest.logging import LogCaptureFixture
 
+from mage_mcp import text
 from mage_mcp.cli import main
 from mage_mcp.errors import MageNotConfigured
 from mage_mcp.http.keys import read_keys
@@ -18,6 +19,12 @@ from mage_mcp.http.serving import Where, open_door
 from mage_mcp.http.tokens import Tokens
 
 TOKEN = "t0ken-" + "x" * 40
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_stays_registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "_known", set())
+    monkeypatch.setattr(text, "_known_pattern", None)
 
 
 @pytest.fixture
