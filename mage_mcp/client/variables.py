@@ -23,7 +23,7 @@ _LONGEST_NAME = 100
 _LONGEST = 50_000
 _MOST_SECRETS = 300
 _NOTHING_DONE = "nothing was changed"
-_SHOWN = 40
+_SHOWN = 20
 
 Values = Annotated[dict[str, Any], Untrusted()]
 
@@ -80,6 +80,7 @@ class Variables:
     async def plan(self, pipeline: str, *, set_: Mapping[str, Any], unset: Sequence[str]) -> VariablesChange:
         """What `update` would overwrite or remove for good. Raises as it does."""
         _check(set_, unset)
+        remember_variables(dict(set_))
         diff = _diff((await self._pipelines.record(pipeline)).variables, set_, unset)
         return _answer(pipeline, diff, None).model_copy(update={"would": _acts(pipeline, diff)})
 
@@ -213,7 +214,8 @@ def _acts(pipeline: str, diff: _Diff) -> list[str]:
 
 
 def _shown(values: Mapping[str, Any]) -> dict[str, Any]:
-    return shown_variables(dict(values), most=_MOST_AT_ONCE)
+    """What was may be asked for again, so a few of them are shown nearly whole."""
+    return shown_variables(dict(values), most=_MOST_AT_ONCE, longest=1_000 if len(values) <= 10 else 120)
 
 
 def _answer(pipeline: str, diff: _Diff, after: Mapping[str, Any] | None) -> VariablesChange:
@@ -230,7 +232,7 @@ def _answer(pipeline: str, diff: _Diff, after: Mapping[str, Any] | None) -> Vari
         removed=[name for name in done if name in diff.unset],
         unchanged=list(diff.unchanged),
         before=_shown({name: diff.before[name] for name in diff.lost if name in done}),
-        after=_shown({name: read[name] for name in done if name in diff.set}),
+        after=shown_variables({name: read[name] for name in done if name in diff.set}, most=_SHOWN),
         failed={
             name: diff.failed.get(name, "Mage took it, and it is not so now.")
             for name in diff.names()
@@ -249,4 +251,7 @@ def _others(diff: _Diff, after: Mapping[str, Any]) -> list[str]:
 def _note(diff: _Diff, after: Mapping[str, Any] | None) -> str:
     if not diff.names():
         return "All of it is so already; nothing was written."
-    return "" if after is None else "New runs get them, unless their trigger or the run itself sets others."
+    if after is None:
+        return ""
+    cut = f"Only {_SHOWN} of the values are shown. " if len(diff.set) > _SHOWN else ""
+    return f"{cut}New runs get them, unless their trigger or the run itself sets others."

@@ -121,6 +121,24 @@ async def test_what_mage_would_lose_or_refuse_is_refused_whole(demo: Host, argum
     assert demo.world.pipelines["sales_daily"] == before
 
 
+async def test_what_was_is_shown_nearly_whole_so_that_it_can_be_set_again(demo: Host):
+    was = {"list": ["x" * 90] * 9}
+    await demo.call("update_variables", pipeline="sales_daily", set={"long": was})
+    answer = (await demo.call("update_variables", pipeline="sales_daily", set={"long": 1})).data
+    assert answer["before"] == {"long": was}
+
+
+async def test_an_answer_stays_small_however_much_is_set(demo: Host):
+    given = {f"v_{number}": "x" * 900 for number in range(50)}
+    answer = await demo.call("update_variables", pipeline="sales_daily", set=given)
+    assert len(answer.data["added"]) == 50
+    assert "Only 20 of the values are shown" in answer.data["note"]
+    assert answer.tokens <= 1_500
+    answer = await demo.call("update_variables", pipeline="sales_daily", unset=list(given))
+    assert len(answer.data["before"]) == 50
+    assert answer.tokens <= 3_000
+
+
 @pytest.mark.slow
 async def test_twenty_calls_at_once_lose_nothing(host: Host, api: httpx.AsyncClient):
     answers: list[dict[str, Any]] = []

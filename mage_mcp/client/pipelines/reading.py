@@ -244,7 +244,7 @@ def downstream_of(blocks: list[BlockRecord], start: str) -> set[str]:
     return found
 
 
-def shown_variables(variables: dict[str, Any], *, most: int) -> dict[str, Any]:
+def shown_variables(variables: dict[str, Any], *, most: int, longest: int = _LONGEST_VALUE) -> dict[str, Any]:
     """Values as they are where they are short, cut where they are long, masked where the name says secret."""
     shown: dict[str, Any] = {}
     for name, value in list(variables.items())[:most]:
@@ -255,7 +255,7 @@ def shown_variables(variables: dict[str, Any], *, most: int) -> dict[str, Any]:
         else:
             masked = _masked(value)
             text = masked if isinstance(masked, str) else repr(masked)
-            shown[name] = masked if len(text) <= _LONGEST_VALUE else shorten(text, _LONGEST_VALUE)
+            shown[name] = masked if len(text) <= longest else shorten(text, longest)
     return shown
 
 
