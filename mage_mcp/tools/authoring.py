@@ -157,9 +157,9 @@ async def update_block(
     allow_empty: Annotated[bool, Field(description="Empty the code, if content is empty.")] = False,
     dry_run: DryRun = False,
 ) -> BlockChange:
-    """Change a block's code, upstream blocks or configuration; answers the diff and where the former code is kept.
+    """Change a block's code, upstream blocks or configuration; answers a diff and what was before.
 
-    Pipelines that share its file change with it; the answer names them.
+    Pipelines that share its file change with it; the answer names them, and where the former code is kept.
     """
     return await mage.blocks.update(
         pipeline,

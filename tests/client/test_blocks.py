@@ -13,6 +13,7 @@ import pytest
 from mage_mcp.client import Cluster, Mage
 from mage_mcp.client.blocks.code import check_code, replaced
 from mage_mcp.client.blocks.edges import checked_upstream
+from mage_mcp.client.blocks.reading import file_of
 from mage_mcp.client.records import PipelineRecord
 from mage_mcp.demo.app import create_app
 from mage_mcp.demo.project import Block
@@ -282,3 +283,35 @@ def test_code_is_compiled_and_never_run(tmp_path: Path):
     assert "Line 2" in str(told.value)
     assert "zq8" not in str(told.value)
     assert "not checked" in check_code("select from", "sql", "x.sql")
+
+
+async def test_the_code_of_a_conditional_is_changed_and_nothing_else_of_it(mage: Mage, world: World, wire: Wire):
+    done = await mage.blocks.update("guarded_export", "has_rows", replace={"old": "> 0", "new": "> 1"})
+    assert done.changed
+    assert "summary['rows'] > 1" in world.files["conditionals/has_rows.py"].content
+    for more in ({"upstream_blocks": []}, {"configuration": {"a": 1}}):
+        with pytest.raises(MageInvalid, match="only its code is changed here"):
+            await mage.blocks.update("guarded_export", "has_rows", **more)
+    assert len(wire.sent) == 1
+
+
+REPLICA = {
+    "uuid": "p",
+    "type": "python",
+    "blocks": [
+        {"uuid": "first", "type": "custom", "language": "python"},
+        {"uuid": "again", "type": "custom", "language": "python", "replicated_block": "first"},
+    ],
+}
+
+
+def test_a_replica_has_the_file_of_its_original():
+    record = PipelineRecord.model_validate(REPLICA)
+    assert [file_of(block, record) for block in record.blocks] == ["custom/first.py", "custom/first.py"]
+
+
+async def test_a_block_with_replicas_is_not_deleted_since_mage_deletes_them_too(httpx_mock):
+    httpx_mock.add_response(json={"pipeline": REPLICA, "metadata": None})
+    async with Mage(Cluster(url=URL)) as mage:
+        with pytest.raises(MageInvalid, match="delete its replicas too: again; nothing was deleted"):
+            await mage.blocks.delete("p", "first")
