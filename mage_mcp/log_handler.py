@@ -3,6 +3,8 @@
 import logging
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from mage_mcp.text import show
 
@@ -36,3 +38,16 @@ def set_up_logging(level: str) -> None:
     root.setLevel(level)
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(max(least, root.level))
+
+
+@contextmanager
+def without_rich() -> Iterator[None]:
+    """While inside, rich cannot be imported: the SDK would load it, 25 ms, for a log handler that ours replaces."""
+    if "rich.console" in sys.modules:
+        yield
+        return
+    sys.modules["rich.console"] = None  # type: ignore[assignment] # the import system's word for "not to be had"
+    try:
+        yield
+    finally:
+        del sys.modules["rich.console"]

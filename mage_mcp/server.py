@@ -29,7 +29,7 @@ from mage_mcp.client.deadline import call_deadline
 from mage_mcp.credentials import Store
 from mage_mcp.errors import MageError, MageInvalid, MageNotFound, MageReadOnly
 from mage_mcp.instructions import instructions
-from mage_mcp.log_handler import set_up_logging
+from mage_mcp.log_handler import set_up_logging, without_rich
 from mage_mcp.mending import mend_answers
 from mage_mcp.offering import LONGEST_NAME, MOST_TOLD, argument_sentence, did_you_mean, shaped
 from mage_mcp.prompts import PromptServer
@@ -62,7 +62,8 @@ class MageServer(PromptServer):
     def __init__(
         self, *, tools: list[Tool], hidden: frozenset[str], clusters: Sequence[Cluster], **kwargs: Any
     ) -> None:
-        super().__init__(tools=tools, **kwargs)
+        with without_rich():
+            super().__init__(tools=tools, **kwargs)
         self._offered = {tool.name: shaped(tool, clusters) for tool in tools}
         self._hidden = hidden
         self._clusters = clusters

@@ -87,8 +87,9 @@ def test_every_toolset_module_is_offered():
     for info in pkgutil.iter_modules(tools_package.__path__):
         module = importlib.import_module(f"mage_mcp.tools.{info.name}")
         found |= {value.name: value for value in vars(module).values() if isinstance(value, Toolset)}
-    assert found == tools_package.ALL
+    assert found == dict(tools_package.ALL)
     assert tuple(tools_package.ALL) == TOOLSETS
+    assert set(tools_package.RISKS) == {name for toolset in found.values() for name in toolset.risks()}
 
 
 def test_every_command_has_its_module_and_says_what_it_takes():
@@ -128,7 +129,8 @@ def test_broad_excepts_stand_nowhere(path: Path):
 
 
 def test_importing_the_server_loads_nothing_heavy():
-    code = "import sys, mage_mcp.server; print('\\n'.join(sys.modules))"
+    build = "from mage_mcp.settings import Settings; mage_mcp.server.build_server(Settings())"
+    code = f"import sys, mage_mcp.server; {build}; print('\\n'.join(sys.modules))"
     loaded = set(
         subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     )

@@ -26,7 +26,7 @@ def dressed(
     call.__name__, call.__qualname__, call.__doc__ = fn.__name__, fn.__qualname__, fn.__doc__
     defaults = {name: p.default for name, p in inspect.signature(fn).parameters.items()} | {CONFIRM: "", CLUSTER: ""}
     cluster = {CLUSTER: ClusterArg} if "mage" in hints else {}
-    annotations = {**cluster, **hints, **(extra or {}), "return": Annotated[CallToolResult, hints["return"]]}
+    annotations = {**cluster, **hints, **(extra or {}), "return": CallToolResult}
     sign(call, annotations, defaults)
     return call
 

@@ -8,12 +8,11 @@ from typing import Any, TypeVar, get_type_hints
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.types import CallToolResult, ToolAnnotations
-from pydantic import ConfigDict
 
 from mage_mcp.client.models import Answer
 from mage_mcp.tools._answer import to_result
 from mage_mcp.tools._guard import Planner, guarded
-from mage_mcp.tools._schema import lean_schema, with_common_fields
+from mage_mcp.tools._schema import lean_schema, output_schema
 from mage_mcp.tools._signature import CLUSTER, dressed
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Answer]])
@@ -53,7 +52,8 @@ class _Declared:
     def tool(self) -> Tool:
         reads = self.risk is Risk.READ
         fn = _answering(self.fn) if reads else guarded(self.fn, self.plan, title=self.title)
-        return _tool(fn, title=self.title, risk=self.risk)
+        answer = get_type_hints(self.fn)["return"]
+        return _tool(fn, answer, title=self.title, risk=self.risk)
 
 
 @dataclass
@@ -116,15 +116,11 @@ class Toolset:
         return {each.fn.__name__: each.risk for each in self._declared}
 
 
-def _tool(fn: Callable[..., Awaitable[CallToolResult]], *, title: str, risk: Risk) -> Tool:
-    """Register with the SDK, refuse unknown arguments (it drops them), and make both schemas lean."""
+def _tool(fn: Callable[..., Awaitable[CallToolResult]], answer: type[Answer], *, title: str, risk: Risk) -> Tool:
+    """Register with the SDK, and make both schemas lean. The server refuses unknown arguments, which the SDK drops."""
     tool = Tool.from_function(fn, title=title, annotations=risk.hints)
-    arguments = tool.fn_metadata.arg_model
-    arguments.model_config = ConfigDict(**{**arguments.model_config, "extra": "forbid"})
-    arguments.model_rebuild(force=True)
     tool.parameters = {**lean_schema(tool.parameters), "additionalProperties": False}
-    if tool.fn_metadata.output_schema is not None:
-        tool.fn_metadata.output_schema = with_common_fields(lean_schema(tool.fn_metadata.output_schema))
+    tool.fn_metadata.output_schema = output_schema(answer)
     return tool
 
 
