@@ -109,7 +109,14 @@ async def test_variables_have_all_the_shapes_that_a_client_must_keep(prod: Cloud
 async def test_every_planted_secret_stands_somewhere_and_is_told_apart(http: httpx.AsyncClient) -> None:
     assert len(set(PLANTED.values())) == len(PLANTED)
     everything = json.dumps([await read(http, PROD), await read(http, STAGING)], ensure_ascii=False)
-    elsewhere = ("cloud password", "cloud key", "mage password", "pipeline variable", "password in an error")
+    elsewhere = (
+        "cloud password",
+        "cloud key",
+        "mage password",
+        "pipeline variable",
+        "workspace variable",
+        "password in an error",
+    )
     for what, secret in PLANTED.items():
         assert secret in everything or what.startswith(elsewhere), what
 

@@ -35,7 +35,7 @@ _MODULES = (
     routes_authoring,
     routes_blocks,
 )
-_RESOURCES = {part for route in ROUTES for part in route.split(" ")[1].split("/") if part != ":id"}
+_RESOURCES = {part for route in ROUTES for part in route.split(" ")[1].split("/") if part != ":id"} - pro.ONLY_THERE
 _VERBS = {1: ("GET", "POST"), 2: ("GET", "PUT", "DELETE"), 3: ("GET", "POST"), 4: ("GET", "PUT", "DELETE")}
 _PARTS = ("resource", "pk", "child", "child_pk")
 _ALL_VERBS = ["GET", "POST", "PUT", "DELETE", "PATCH"]

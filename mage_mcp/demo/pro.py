@@ -12,6 +12,8 @@ from mage_mcp.demo.times import after
 from mage_mcp.demo.wire import ApiError, Body, Call, Crash, answers
 from mage_mcp.demo.world import PROJECT_UUID, hex_id
 
+ONLY_THERE = frozenset({"deployment_settings", "deployments"})
+"""Resources that the open source does not even know by name."""
 STARTS_WITHIN_S = 90.0
 _STOPS_WITHIN_S = 2.0
 
