@@ -417,3 +417,12 @@ async def test_on_a_protected_cluster_a_person_is_asked_before_triggers_are_made
     changed, made = person.asked
     assert f"triggers=[{trigger.id}], status='active', allow_in_code=True" in changed
     assert "name='asked'" in made
+
+
+async def test_calls_that_an_answer_suggests_name_their_cluster(world: World):
+    clusters = (Cluster(name="prod", url="http://mage.test"), Cluster(name="staging", url="http://mage.test"))
+    async with Client(demo_server(world, clusters=clusters)) as client:
+        host = Host(client, Person(), world=world)
+        given = {"pipeline": PIPELINE, "name": "off", "interval": "@daily", "status": "inactive"}
+        made = (await host.call("create_trigger", cluster="prod", **given)).data
+        assert f"update_triggers(cluster='prod', triggers=[{made['trigger']}], status='active')" in made["note"]
