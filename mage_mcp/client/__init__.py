@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Self
 import anyio
 
 from mage_mcp.client.background import Background
-from mage_mcp.client.blocks import Blocks
 from mage_mcp.client.clusters import Clusters
 from mage_mcp.client.clusters.cloud import Cloud
 from mage_mcp.client.deadline import Clock
@@ -21,18 +20,19 @@ from mage_mcp.client.outputs import Outputs
 from mage_mcp.client.peer import own_api
 from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.runs import Runs
-from mage_mcp.client.texts import Texts
 from mage_mcp.client.transport import Transport
 from mage_mcp.client.triggers import Triggers
-from mage_mcp.client.variables import Variables
 from mage_mcp.credentials import Store
 from mage_mcp.settings import Cluster
 
 if TYPE_CHECKING:
     import httpx
 
+    from mage_mcp.client.blocks import Blocks
     from mage_mcp.client.files import Files
     from mage_mcp.client.health import Health
+    from mage_mcp.client.texts import Texts
+    from mage_mcp.client.variables import Variables
     from mage_mcp.client.workspaces import Workspaces
 
 __all__ = ["Clock", "Cluster", "Mage"]
@@ -61,12 +61,9 @@ class Mage:
         self.clock = self._transport.clock
         self.triggers = Triggers(self._transport)
         self.pipelines = Pipelines(self._transport, self.triggers)
-        self.variables = Variables(self._transport, self.pipelines)
         self.runs = Runs(self._transport, self.pipelines, self.triggers)
         self.logs = Logs(self._transport, self.runs)
         self.outputs = Outputs(self._transport, self.runs)
-        self.texts = Texts(self._transport)
-        self.blocks = Blocks(self._transport, self.texts)
         self.graphs = Graphs(self.pipelines, self.runs)
         self.names = Names(self._transport)
         self._background = Background()
@@ -74,23 +71,40 @@ class Mage:
         self.clusters = Clusters(self._transport, self._cloud, self._background)
         self._wire = wire
 
+    # What the default toolsets do not need is imported when it is first asked for.
+
     @property
     def health(self) -> "Health":
-        """For a check-up only, hence not made before."""
         from mage_mcp.client.health import Health
 
         return Health(self._transport, wire=self._wire)
 
     @cached_property
+    def texts(self) -> "Texts":
+        from mage_mcp.client.texts import Texts
+
+        return Texts(self._transport)
+
+    @cached_property
+    def blocks(self) -> "Blocks":
+        from mage_mcp.client.blocks import Blocks
+
+        return Blocks(self._transport, self.texts)
+
+    @cached_property
+    def variables(self) -> "Variables":
+        from mage_mcp.client.variables import Variables
+
+        return Variables(self._transport, self.pipelines)
+
+    @cached_property
     def files(self) -> "Files":
-        """Of the project, hence not made before it is used."""
         from mage_mcp.client.files import Files
 
         return Files(self._transport, self.texts)
 
     @cached_property
     def workspaces(self) -> "Workspaces":
-        """Of Mage Pro, hence not made before it is used."""
         from mage_mcp.client.workspaces import Workspaces
 
         return Workspaces(self._transport)

@@ -4,14 +4,16 @@ Tables are JSON with the list `untrusted`. Code stays code, with a label in its 
 """
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mage_mcp.client import Mage
-from mage_mcp.client.blocks import BlockSource
 from mage_mcp.client.logs import LogPage
 from mage_mcp.client.models import ROOM, Answer
 from mage_mcp.text import fence, quoted, shorten, show
 from mage_mcp.tools._answer import DATA, structured
+
+if TYPE_CHECKING:
+    from mage_mcp.client.blocks import BlockSource
 
 _FEWER = (200, 60, 20, 8, 3, 1)
 _CHARACTERS_AN_ITEM = 25
@@ -56,7 +58,7 @@ def as_json(value: dict[str, Any]) -> str:
     return text if _size(text) <= ROOM else _dumped({"cut": "Too large to show."})
 
 
-def source_text(source: BlockSource) -> Typed:
+def source_text(source: "BlockSource") -> Typed:
     """A block's code behind one line that says what it is; cut at the end where it is too long."""
     before, after = _COMMENTS.get(source.language, ("# ", ""))
     lines = show(source.content).splitlines()
