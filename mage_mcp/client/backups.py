@@ -3,7 +3,6 @@
 import hashlib
 import os
 from datetime import datetime
-from pathlib import Path
 
 from mage_mcp.client.clusters.notes import state_folder
 from mage_mcp.errors import MageNotConfigured
@@ -22,8 +21,8 @@ def keep(path: str, content: str, *, cluster: str, now: datetime) -> str:
     Raises MageNotConfigured where that cannot be done: then the file must not be overwritten.
     """
     # Two texts may be kept within one second; the same text twice is the same file.
-    name = f"{now:%Y%m%dT%H%M%SZ}-{digest(content)}-{path.replace('/', '__')[-_LONGEST_NAME:]}"
-    file = state_folder() / "backups" / _folder(cluster) / name
+    name = f"{now:%Y%m%dT%H%M%SZ}-{digest(content)}-{_plain(path.replace('/', '__'))[-_LONGEST_NAME:]}"
+    file = state_folder() / "backups" / (_plain(cluster) or "mage") / name
     try:
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -36,8 +35,9 @@ def keep(path: str, content: str, *, cluster: str, now: datetime) -> str:
             f"The former text of {path!r} could not be kept ({type(error).__name__}), so nothing was overwritten.",
             next_step="Ask the person to set MAGE_MCP_STATE_DIR to a folder that the server can write to.",
         ) from None
-    return str(Path(file))
+    return str(file)
 
 
-def _folder(cluster: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_" else "_" for letter in cluster) or "mage"
+def _plain(name: str) -> str:
+    """Of letters, digits and what every file system takes in a name."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "_" for letter in name).lstrip(".")

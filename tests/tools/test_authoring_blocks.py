@@ -162,6 +162,17 @@ async def test_a_long_block_is_cut_said_and_has_no_hash(mine: Authored):
     assert rest["content"].splitlines()[0] == lines[answer.data["to_line"]]
 
 
+async def test_a_line_that_is_too_long_is_cut_and_has_no_hash(mine: Authored):
+    await mine.create("wide", content=f"x = '{'é' * 60_000}'\ny = 2\n")
+    answer = await mine.host.call("get_block", pipeline=mine.pipeline, block=mine.name("wide"))
+    assert answer.tokens <= 8_000
+    assert "hash" not in answer.data
+    assert "Line 1 is too long to show" in answer.data["note"]
+    assert "1 more lines" in answer.data["note"]
+    second = await mine.get("wide", from_line=2)
+    assert (second["content"], second["from_line"], second["to_line"]) == ("y = 2\n", 2, 2)
+
+
 async def test_list_block_templates_filters(host: Host):
     every = (await host.call("list_block_templates")).data
     loaders = (await host.call("list_block_templates", type="data_loader", search="mongo")).data

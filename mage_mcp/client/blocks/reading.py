@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 from mage_mcp.client.blocks.edges import waiting_for
@@ -65,23 +66,21 @@ class BlockReader:
         text, users = await asyncio.gather(
             self._texts.find(file), users_of(self._transport, [file], besides=record.uuid)
         )
-        notes: list[str] = []
         # Mage says what it runs; a file that holds something else is another one, or was written this moment.
         is_its_file = text is not None and text.content == (found.content or "")
-        shown, first, last, total = _lines(show(found.content or ""), from_line, to_line)
-        is_whole = (first, last) == (1, total) or not total
-        notes += _notes(found, text, is_its_file=is_its_file, rest=0 if to_line or is_whole else total - last)
+        part = _part(show(found.content or ""), from_line, to_line)
+        notes = _notes(found, text, part, is_its_file=is_its_file)
         return BlockDetail(
             pipeline=record.uuid,
             block=found.uuid,
             type=found.type,
             language=found.language,
             file=file,
-            hash=text.hash if text is not None and is_its_file and is_whole else "",
-            content=shown,
-            lines=total,
-            from_line=0 if is_whole else first,
-            to_line=0 if is_whole else last,
+            hash=text.hash if text is not None and is_its_file and part.is_whole else "",
+            content=part.text,
+            lines=part.total,
+            from_line=0 if part.is_whole else part.first,
+            to_line=0 if part.is_whole else part.last,
             upstream=found.upstream_blocks[:_MOST_NAMES],
             downstream=waiting_for(record, found.uuid)[:_MOST_NAMES],
             used_by=some(users.get(file, [])),
@@ -162,30 +161,58 @@ def _template(row: dict[str, Any]) -> TemplateRow:
     )
 
 
-def _lines(shown: str, from_line: int | None, to_line: int | None) -> tuple[str, int, int, int]:
-    """Of a text already masked the wanted lines, as many as there is room for: text, first, last, how many in all."""
+@dataclass(frozen=True)
+class _Part:
+    """Lines of a text, from the first to the last shown, both counted from 1; `left` of the wanted ones are not."""
+
+    text: str
+    first: int
+    last: int
+    total: int
+    left: int
+    is_torn: bool = False
+    """A single line that there was no room for."""
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.is_torn and (self.first, self.last) in {(1, self.total), (1, 0)}
+
+
+def _part(shown: str, from_line: int | None, to_line: int | None) -> _Part:
+    """Of a text already masked the wanted lines, as many as there is room for."""
     lines = shown.splitlines(keepends=True)
     total = len(lines)
-    first, last = from_line or 1, min(to_line or total, total)
-    if total and (first > total or last < first):
+    first, wanted = from_line or 1, min(to_line or total, total)
+    if total and (first > total or wanted < first):
         raise MageInvalid(
             f"There are no lines {first} to {to_line or 'the end'}: the block has {total}.",
             next_step="Give from_line and to_line within it, or neither.",
         )
-    room = _ROOM_FOR_CODE
-    for number, line in enumerate(lines[first - 1 : last], first):
-        room -= len(json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    fit, room = 0, _ROOM_FOR_CODE
+    for line in lines[first - 1 : wanted]:
+        room -= _size(line)
         if room < 0:
-            last = max(number - 1, first)
             break
-    part = "".join(lines[first - 1 : last])
-    return part if room >= 0 or number > first else part[: _ROOM_FOR_CODE // 8], first, last, total
+        fit += 1
+    last = first - 1 + fit
+    if total and not fit:
+        # Each character may take six bytes as JSON.
+        return _Part(lines[first - 1][: _ROOM_FOR_CODE // 6], first, first, total, wanted - first, is_torn=True)
+    return _Part("".join(lines[first - 1 : last]), first, last, total, wanted - last)
 
 
-def _notes(found: BlockRecord, text: Text | None, *, is_its_file: bool, rest: int) -> list[str]:
+def _size(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+
+
+def _notes(found: BlockRecord, text: Text | None, part: _Part, *, is_its_file: bool) -> list[str]:
     notes = []
-    if rest > 0:
-        notes.append(f"It is too long to show whole: {rest} more lines; go on with from_line. A part has no hash.")
+    if part.is_torn:
+        notes.append(f"Line {part.first} is too long to show: this is its beginning.")
+    if part.left > 0:
+        notes.append(f"It is too long to show at once: {part.left} more lines; go on with from_line.")
+    if not part.is_whole:
+        notes.append("A part has no hash.")
     if text is None:
         notes.append("Its file does not exist: Mage runs it as an empty block.")
     elif not is_its_file:
