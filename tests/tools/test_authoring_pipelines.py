@@ -265,6 +265,33 @@ async def test_twenty_changes_at_once_of_one_pipeline_are_all_there_or_told(host
         assert sorted([*before, found["description"]]) == sorted([*after, "Text."])
 
 
+async def test_of_two_calls_at_once_for_one_name_one_makes_it_and_one_is_refused(demo: Host):
+    said: list[bool] = []
+
+    async def create(clone_from: str) -> None:
+        answer = await demo.try_call("create_pipeline", name="One name", clone_from=clone_from)
+        said.append(answer.is_error)
+
+    async with anyio.create_task_group() as group:
+        for source in ("sales_daily", ""):
+            group.start_soon(create, source)
+    assert sorted(said) == [False, True]
+    assert [uuid for uuid in demo.world.pipelines if "copy" in uuid] == []
+
+
+async def test_two_renames_that_cross_wait_for_each_other_and_end(demo: Host):
+    said: list[str] = []
+
+    async def rename(old: str, new: str) -> None:
+        said.append(await demo.refused("update_pipeline", pipeline=old, name=new))
+
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            group.start_soon(rename, "sales_daily", "slow_report")
+            group.start_soon(rename, "slow_report", "sales_daily")
+    assert all("already; nothing was changed" in sentence for sentence in said)
+
+
 # Deleting
 
 
