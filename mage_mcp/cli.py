@@ -15,7 +15,7 @@ _EPILOG = f"""\
 environment (flags win, save that read-only set anywhere holds):
   MAGE_URL         the Mage server, e.g. http://localhost:6789; a link copied from the browser will do
   MAGE_EMAIL, MAGE_PASSWORD      where the server asks for a login
-  MAGE_TOKEN       or a ready session token, as JWT or raw
+  MAGE_TOKEN       or a ready session token, as JWT or raw; `mage-mcp login` keeps one without any of these
   MAGE_API_KEY     only where it is not Mage's own
   MAGE_TEAM_ID, MAGE_CLUSTER_ID  the cluster's place in Mage Cloud, to start and stop it and to change its variables
   MAGE_CLOUD_EMAIL, MAGE_CLOUD_PASSWORD      the login there

@@ -119,7 +119,7 @@ class Session:
         """The token that is kept, if it is another one; else the password, whose new token is kept in turn."""
         kept = await self._kept.read()
         token = raw_token(kept.token) if kept else ""
-        if token and token != stale:
+        if token != stale and _is_sendable(token):
             remember_secret(token)
             self._token, self._is_fresh = token, False
             return
@@ -219,11 +219,15 @@ def _digest(email: str, password: str) -> bytes:
 
 def _sendable(value: str, name: str) -> str:
     """A header's value, or an error: an HTTP library would break on it, with the value in its text."""
-    if not value.isascii() or not value.isprintable():
+    if value and not _is_sendable(value):
         raise errors.MageAuthRequired(
             f"{name} holds characters that no such key has.", next_step=f"Copy {name} again, without line breaks."
         )
     return value
+
+
+def _is_sendable(value: str) -> bool:
+    return bool(value) and value.isascii() and value.isprintable()
 
 
 def raw_token(token: str) -> str:

@@ -29,14 +29,15 @@ class Kept:
 
     async def read(self) -> KeptLogin | None:
         """What lies there now: the person may have logged in again meanwhile."""
-        self.problem = ""
+        before, self.problem = self.problem, ""
         if self._store is None:
             return None
         try:
             login = await anyio.to_thread.run_sync(self._store.login, self._key)
         except StoreUnusable as error:
             self.problem = str(error)
-            log.warning("No kept login can be read: %s", error)
+            if self.problem != before:
+                log.warning("No kept login can be read: %s", error)
             return None
         if login and login.email and self._email and login.email.casefold() != self._email.casefold():
             self.problem = "The login that is kept is of another email than the configured one."

@@ -3,7 +3,7 @@
 import argparse
 import getpass
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mage_mcp.errors import MageError, MageInvalid, MageNotConfigured
 from mage_mcp.settings import Cluster, Settings
@@ -75,7 +75,20 @@ def ask_hidden(prompt: str) -> str:
 
     Raises MageInvalid where nothing is given.
     """
-    given = getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n")
+    return _given(lambda: getpass.getpass(prompt) if sys.stdin.isatty() else sys.stdin.readline().rstrip("\r\n"))
+
+
+def ask_person(prompt: str) -> str:
+    """What the person types at a terminal. Raises MageInvalid where nothing is given."""
+    return _given(lambda: input(prompt).strip())
+
+
+def _given(answer: Callable[[], str]) -> str:
+    try:
+        given = answer()
+    except (KeyboardInterrupt, EOFError):
+        given = ""
+        print(file=sys.stderr)  # the prompt stands in the line
     if not given:
         raise MageInvalid("Nothing was given; nothing was kept.")
     return given

@@ -11,6 +11,7 @@ from mage_mcp.client.login import open_session, try_token
 from mage_mcp.commands._login import (
     add_place_options,
     ask_hidden,
+    ask_person,
     cluster_of,
     complain,
     is_on_the_command_line,
@@ -113,9 +114,7 @@ def _email(cluster: Cluster, arguments: argparse.Namespace, *, ask: bool) -> str
     if not email and ask:
         if not sys.stdin.isatty():
             raise MageInvalid("Whose login?", next_step="Without a terminal, say --email EMAIL.")
-        email = input(f"Email for {place_of(cluster, cloud=arguments.cloud)}: ").strip()
-        if not email:
-            raise MageInvalid("No email was given; nothing was kept.")
+        email = ask_person(f"Email for {place_of(cluster, cloud=arguments.cloud)}: ")
     return email
 
 

@@ -18,7 +18,9 @@ Replicas = Annotated[int | None, Field(description="As before the stop if not gi
 SetVars = Annotated[dict[str, str] | None, Field(description="Names and values; no secrets, see set_from.")]
 SetFrom = Annotated[
     dict[str, str] | None,
-    Field(description="Names and the MAGE_MCP_SECRET_* variables of the server that hold their values."),
+    Field(
+        description="Names and the MAGE_MCP_SECRET_* (variables of the server, or kept secrets) that hold their values."
+    ),
 ]
 UnsetVars = Annotated[list[str] | None, Field(description="Names to remove.")]
 ReplaceReferences = Annotated[bool, Field(description="Also replace references to secrets by plain values.")]

@@ -217,6 +217,40 @@ def test_several_clusters_are_told_apart_and_an_email_that_is_configured_counts(
     assert "MAGE_EMAIL names another email" in said
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals of this kind")
+@pytest.mark.parametrize("gives_up", [False, True])
+def test_at_a_terminal_email_and_password_are_asked_for_and_the_password_is_not_shown(
+    terminal: Terminal, served: ServedCloud, gives_up: bool
+):
+    import pty
+
+    command = [sys.executable, "-m", "mage_mcp", "login", "--url", f"{served.url}/prod"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command, env=terminal.environment, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+    )
+    os.close(theirs)
+    seen = ""
+
+    def until(words: str) -> None:
+        nonlocal seen
+        while words not in seen:
+            try:
+                seen += os.read(ours, 1_000).decode()
+            except OSError:  # it ended
+                assert words in seen, seen
+
+    until("Email for Mage at 127.0.0.1")
+    os.write(ours, f"{EMAIL}\n".encode())
+    until(f"Password of {EMAIL} (not shown): ")
+    os.write(ours, b"\x04" if gives_up else f"{PASSWORD}\n".encode())
+    until("nothing was kept." if gives_up else "nothing has to be restarted.")
+    assert process.wait(10) == (2 if gives_up else 0)
+    os.close(ours)
+    assert PASSWORD not in seen
+    assert "Traceback" not in seen
+
+
 # While the server runs
 
 

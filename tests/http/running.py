@@ -23,7 +23,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from tests.conftest import ERAS
+from tests.conftest import ERAS, NO_KEYRING
 from tests.host import Host, Person
 from tests.served import MODULE
 
@@ -54,6 +54,7 @@ async def serving_http(folder: Path, *arguments: str, **environment: str) -> Asy
     """A server on a free port of loopback, from the line that says where it serves; killed if it does not end."""
     folder.mkdir(parents=True, exist_ok=True)
     nothing_of_ours = {"XDG_CONFIG_HOME": str(folder), "MAGE_MCP_STATE_DIR": str(folder / "state"), "MAGE_AUDIT": ""}
+    nothing_of_ours["PYTHON_KEYRING_BACKEND"] = NO_KEYRING
     env = {**get_default_environment(), **nothing_of_ours, **environment}
     command = [*MODULE, "serve", "--http", "--port", "0", *arguments]
     with (folder / "stderr").open("w") as errors:
