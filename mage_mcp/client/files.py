@@ -132,9 +132,7 @@ class Files:
         """
         text, users = await asyncio.gather(self._texts.read(path), users_of(self._transport, [path], besides=""))
         part = part_of(show(text.content), from_line, to_line, what=quoted(text.path))
-        notes = []
-        if part.left_out and to_line is None:
-            notes.append(f"{part.left_out} more lines are not shown; go on with from_line. A part has no hash.")
+        notes = part.notes()
         if text.hides:
             notes.append(f"Secrets stand as {MASK}, unseen characters are left out: change it by replace, not whole.")
         return FileDetail(

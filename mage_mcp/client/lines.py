@@ -11,41 +11,57 @@ _ROOM = 28_000
 
 @dataclass(frozen=True)
 class Part:
-    """Lines `first` to `last` of `total`, counted from 1."""
+    """Lines of a text, from the first to the last shown, both counted from 1; `left` of the wanted ones are not."""
 
     text: str
     first: int
     last: int
     total: int
+    left: int
+    is_torn: bool = False
+    """A single line that there was no room for."""
 
     @property
     def is_whole(self) -> bool:
-        return not self.total or (self.first, self.last) == (1, self.total)
+        return not self.is_torn and (self.first, self.last) in {(1, self.total), (1, 0)}
 
-    @property
-    def left_out(self) -> int:
-        """How many lines stand behind it."""
-        return self.total - self.last
+    def notes(self) -> list[str]:
+        """What a reader must know of a part."""
+        notes = []
+        if self.is_torn:
+            notes.append(f"Line {self.first} is too long to show: this is its beginning.")
+        if self.left > 0:
+            notes.append(f"It is too long to show at once: {self.left} more lines; go on with from_line.")
+        if not self.is_whole:
+            notes.append("A part has no hash.")
+        return notes
 
 
 def part_of(shown: str, from_line: int | None, to_line: int | None, *, what: str) -> Part:
-    """The part of a text that is masked already. A single line without room is cut.
+    """Of a text already masked the wanted lines, as many as there is room for.
 
     Raises MageInvalid for lines that there are not; `what` names the text.
     """
     lines = shown.splitlines(keepends=True)
     total = len(lines)
-    first, last = from_line or 1, min(to_line or total, total)
-    if total and (first > total or last < first):
+    first, wanted = from_line or 1, min(to_line or total, total)
+    if total and (first > total or wanted < first):
         raise MageInvalid(
             f"There are no lines {first} to {to_line or 'the end'}: {what} has {total}.",
             next_step="Give from_line and to_line within it, or neither.",
         )
-    room = _ROOM
-    for number, line in enumerate(lines[first - 1 : last], first):
-        room -= len(json.dumps(line, ensure_ascii=False).encode("utf-8", "surrogatepass"))
+    fit, room = 0, _ROOM
+    for line in lines[first - 1 : wanted]:
+        room -= _size(line)
         if room < 0:
-            last = max(number - 1, first)
             break
-    text = "".join(lines[first - 1 : last])
-    return Part(text if room >= 0 or number > first else text[: _ROOM // 8], first, last, total)
+        fit += 1
+    last = first - 1 + fit
+    if total and not fit:
+        # Each character may take six bytes as JSON.
+        return Part(lines[first - 1][: _ROOM // 6], first, first, total, wanted - first, is_torn=True)
+    return Part("".join(lines[first - 1 : last]), first, last, total, wanted - last)
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))

@@ -1,14 +1,13 @@
 """Looking at blocks: their code, what is around them, and the templates for new ones."""
 
 import asyncio
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from mage_mcp.client.blocks.edges import waiting_for
 from mage_mcp.client.blocks.models import BlockDetail, BlockSource, BlockType, Language, TemplatePage, TemplateRow
 from mage_mcp.client.evidence import base_uuid, block_file, blocks_of
+from mage_mcp.client.lines import Part, part_of
 from mage_mcp.client.models import ROOM_BY_DEFAULT, how_many_fit
 from mage_mcp.client.near import did_you_mean, unknown_pipeline
 from mage_mcp.client.paths import api, block_uuid, pipeline_uuid
@@ -18,11 +17,9 @@ from mage_mcp.client.records import BlockRecord, PipelineRecord
 from mage_mcp.client.replies import root, rows
 from mage_mcp.client.texts import Text, Texts
 from mage_mcp.client.transport import Transport
-from mage_mcp.errors import MageInvalid, MageNotFound
+from mage_mcp.errors import MageNotFound
 from mage_mcp.text import MASK, one_line, quoted, show
 
-_ROOM_FOR_CODE = 28_000
-"""Bytes of it as JSON: with what stands around it an answer stays below 8,000 tokens."""
 _MOST_NAMES = 20
 _MOST_SETTINGS = 20
 _DESCRIPTION = 100
@@ -68,7 +65,7 @@ class BlockReader:
         )
         # Mage says what it runs; a file that holds something else is another one, or was written this moment.
         is_its_file = text is not None and text.content == (found.content or "")
-        part = _part(show(found.content or ""), from_line, to_line)
+        part = part_of(show(found.content or ""), from_line, to_line, what="the block")
         notes = _notes(found, text, part, is_its_file=is_its_file)
         return BlockDetail(
             pipeline=record.uuid,
@@ -161,58 +158,8 @@ def _template(row: dict[str, Any]) -> TemplateRow:
     )
 
 
-@dataclass(frozen=True)
-class _Part:
-    """Lines of a text, from the first to the last shown, both counted from 1; `left` of the wanted ones are not."""
-
-    text: str
-    first: int
-    last: int
-    total: int
-    left: int
-    is_torn: bool = False
-    """A single line that there was no room for."""
-
-    @property
-    def is_whole(self) -> bool:
-        return not self.is_torn and (self.first, self.last) in {(1, self.total), (1, 0)}
-
-
-def _part(shown: str, from_line: int | None, to_line: int | None) -> _Part:
-    """Of a text already masked the wanted lines, as many as there is room for."""
-    lines = shown.splitlines(keepends=True)
-    total = len(lines)
-    first, wanted = from_line or 1, min(to_line or total, total)
-    if total and (first > total or wanted < first):
-        raise MageInvalid(
-            f"There are no lines {first} to {to_line or 'the end'}: the block has {total}.",
-            next_step="Give from_line and to_line within it, or neither.",
-        )
-    fit, room = 0, _ROOM_FOR_CODE
-    for line in lines[first - 1 : wanted]:
-        room -= _size(line)
-        if room < 0:
-            break
-        fit += 1
-    last = first - 1 + fit
-    if total and not fit:
-        # Each character may take six bytes as JSON.
-        return _Part(lines[first - 1][: _ROOM_FOR_CODE // 6], first, first, total, wanted - first, is_torn=True)
-    return _Part("".join(lines[first - 1 : last]), first, last, total, wanted - last)
-
-
-def _size(text: str) -> int:
-    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "surrogatepass"))
-
-
-def _notes(found: BlockRecord, text: Text | None, part: _Part, *, is_its_file: bool) -> list[str]:
-    notes = []
-    if part.is_torn:
-        notes.append(f"Line {part.first} is too long to show: this is its beginning.")
-    if part.left > 0:
-        notes.append(f"It is too long to show at once: {part.left} more lines; go on with from_line.")
-    if not part.is_whole:
-        notes.append("A part has no hash.")
+def _notes(found: BlockRecord, text: Text | None, part: Part, *, is_its_file: bool) -> list[str]:
+    notes = part.notes()
     if text is None:
         notes.append("Its file does not exist: Mage runs it as an empty block.")
     elif not is_its_file:
