@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import socket
 import stat
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from mage_mcp.credentials import KeptLogin, Store, StoreUnusable, cloud_key, clu
 from tests.keyrings import Broken, Hanging, Memory, using
 
 KEY = "login prod https://mage.test"
+BUS = "DBUS_SESSION_BUS_ADDRESS"
 LOGIN = KeptLogin("planted-kept-token", 1.5e9, "ada@example.com", "planted-kept-password", ours=True)
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
 
@@ -344,3 +346,20 @@ def test_a_lock_that_a_killed_process_left_is_taken_over(store: Store, file: Pat
     store.keep_login(KEY, LOGIN)
     assert store.login(KEY) == LOGIN
     assert not lock.exists()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the session's bus is Linux's")
+def test_the_session_bus_is_found_where_a_host_does_not_tell_it(
+    store: Store, memory: Memory, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv(BUS, "told")
+    store.login(KEY)
+    assert os.environ[BUS] == "told"
+    monkeypatch.delenv(BUS)
+    store.login(KEY)
+    assert BUS not in os.environ  # nothing is there
+    with socket.socket(socket.AF_UNIX) as bus:
+        bus.bind(str(tmp_path / "bus"))
+        store.login(KEY)
+    assert os.environ[BUS] == f"unix:path={tmp_path / 'bus'}"

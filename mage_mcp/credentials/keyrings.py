@@ -1,8 +1,11 @@
 """The system's keyring, which may be missing, locked, broken, or wait for a person: each question to it has an end."""
 
 import json
+import os
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 SERVICE = "mage-mcp"
 _INDEX = "index"
 """The entry with the names of all others: keyrings cannot list."""
+
+_BUS = "DBUS_SESSION_BUS_ADDRESS"
 
 T = TypeVar("T")
 
@@ -119,6 +124,7 @@ class _Question(Generic[T]):
 
 
 def _backend() -> "KeyringBackend":
+    _find_session_bus()
     import keyring  # looks through all installed packages for backends, and may start D-Bus
 
     backend = keyring.get_keyring()
@@ -126,6 +132,18 @@ def _backend() -> "KeyringBackend":
     if backend.priority <= 0:
         raise NoKeyringError("There is no keyring on this system.")
     return backend
+
+
+def _find_session_bus() -> None:
+    """Many hosts start a server without the address of the session's bus, by which Linux's keyring is reached.
+
+    Source: systemd's pam_systemd, `$XDG_RUNTIME_DIR/bus`.
+    """
+    if sys.platform != "linux" or _BUS in os.environ:
+        return
+    bus = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}") / "bus"
+    if bus.is_socket():
+        os.environ[_BUS] = f"unix:path={bus}"
 
 
 def _index(backend: "KeyringBackend") -> list[str]:
