@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import httpx
 
     from mage_mcp.client.blocks import Blocks
+    from mage_mcp.client.backfills import Backfills
     from mage_mcp.client.files import Files
     from mage_mcp.client.health import Health
     from mage_mcp.client.texts import Texts
@@ -96,6 +97,13 @@ class Mage:
         from mage_mcp.client.variables import Variables
 
         return Variables(self._transport, self.pipelines)
+
+    @cached_property
+    def backfills(self) -> "Backfills":
+        """Of a toolset that is off at first, hence not made before it is used."""
+        from mage_mcp.client.backfills import Backfills
+
+        return Backfills(self._transport, self.pipelines, self.triggers)
 
     @cached_property
     def files(self) -> "Files":

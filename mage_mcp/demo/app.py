@@ -13,6 +13,7 @@ from starlette.routing import Route
 from mage_mcp.demo import (
     pro,
     routes_authoring,
+    routes_backfills,
     routes_block_runs,
     routes_blocks,
     routes_files,
@@ -34,6 +35,7 @@ _MODULES = (
     routes_files,
     routes_authoring,
     routes_blocks,
+    routes_backfills,
 )
 _RESOURCES = {part for route in ROUTES for part in route.split(" ")[1].split("/") if part != ":id"} - pro.ONLY_THERE
 _VERBS = {1: ("GET", "POST"), 2: ("GET", "PUT", "DELETE"), 3: ("GET", "POST"), 4: ("GET", "PUT", "DELETE")}
@@ -98,6 +100,7 @@ async def _answer(world: World, request: Request, parts: list[str]) -> Response:
         check(world, call, request.headers)
         if malformed is not None:
             raise malformed
+        routes_backfills.settle(world)
         body: Body = _handler(call, parts)(call)
         return _json(body)
     except Crash as crash:

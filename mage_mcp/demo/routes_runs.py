@@ -54,12 +54,15 @@ def _matching(call: Call, trigger_id: int | None) -> list[Run]:
     # A tag that nothing has filters nothing.
     tagged = {uuid for uuid, one in world.pipelines.items() if tags & set(one.tags)}
     newest = {(run.execution_date, run.trigger_id): run.id for run in world.runs.values()}
-    nothing_else = query.text("backfill_id") is None and query.text("global_data_product_uuid") is None
+    of_backfill = query.text("backfill_id")
+    backfill = world.backfills.get(as_id(of_backfill)) if of_backfill else None
+    nothing_else = query.text("global_data_product_uuid") is None
 
     def matches(run: Run) -> bool:
         created = second(run.created_at).timestamp()
         return (
             nothing_else
+            and (of_backfill is None or (backfill is not None and run.id in backfill.run_ids))
             and run.trigger_id in world.triggers
             and trigger_id in (None, run.trigger_id)
             and pipeline in (None, run.pipeline.uuid)
@@ -187,6 +190,8 @@ def update_run(call: Call) -> Body:
 def delete_run(call: Call) -> Body:
     run = call.run()
     del call.world.runs[run.id]
+    for backfill in call.world.backfills.values():
+        backfill.run_ids.discard(run.id)
     answer = _run(call, run)
     if trigger := call.world.triggers.get(run.trigger_id):
         look_at(call.world, trigger)

@@ -52,6 +52,23 @@ class TriggerRow:
 
 
 @dataclass
+class Backfill:
+    """A backfill as stored; `fields` are what was written to it."""
+
+    id: int
+    pipeline_uuid: str
+    created_at: datetime
+    fields: dict[str, Any] = field(default_factory=dict)
+    status: str | None = None
+    trigger_id: int | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    settled_at: datetime | None = None
+    """When its status was last set otherwise than by what its runs do since."""
+    run_ids: set[int] = field(default_factory=set)
+
+
+@dataclass
 class SourceFile:
     content: str
     modified_at: datetime
@@ -79,6 +96,7 @@ class World:
         self.secrets: dict[str, str] = {}
         self.triggers: dict[int, TriggerRow] = {}
         self.runs: dict[int, Run] = {}
+        self.backfills: dict[int, Backfill] = {}
         self.files: dict[str, SourceFile] = {}
         self.requests: list[tuple[str, str]] = []
         """Method and path, as sent, of every request so far."""
@@ -143,6 +161,8 @@ class World:
         self.pipelines[new.uuid] = new
         for trigger in self.triggers.values():
             trigger.pipeline_uuid = new.uuid if trigger.pipeline_uuid == old else trigger.pipeline_uuid
+        for backfill in self.backfills.values():
+            backfill.pipeline_uuid = new.uuid if backfill.pipeline_uuid == old else backfill.pipeline_uuid
         for run in self.runs.values():
             if run.pipeline.uuid == old:
                 run.pipeline = replace(run.pipeline, uuid=new.uuid)
@@ -235,6 +255,8 @@ class World:
         self._tags_left[trigger.id] = trigger.tags
         for run in self.runs_of(trigger.id):
             run.trigger_id = 0
+        for backfill in self.backfills.values():
+            backfill.trigger_id = None if backfill.trigger_id == trigger.id else backfill.trigger_id
 
     def runs_of(self, trigger_id: int) -> list[Run]:
         return [run for run in self.runs.values() if run.trigger_id == trigger_id]
