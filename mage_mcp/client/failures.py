@@ -223,7 +223,8 @@ def _of_file(evidence: Evidence, failure: Failure, attempt: Sequence[LogLine]) -
     missing = next((line for line in reversed(attempt) if line.message.startswith(_FILE_MISSING)), None)
     file = evidence.file(failure.block)
     if missing is None:
-        return failure.model_copy(update={"file": file, "note": "The file has no function with the block's decorator."})
+        note = "The file has no function with the block's decorator, or an import of that name hides it."
+        return failure.model_copy(update={"file": file, "note": note})
     path = missing.message.removeprefix(_FILE_MISSING)
     if file and path.rstrip("'\"").endswith(f"/{file}"):
         path = f"No such file or directory: '{file}'"

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from mage_mcp.client.blocks.code import check_code, replaced
+from mage_mcp.client.blocks.code import check_block, replaced
 from mage_mcp.client.blocks.creating import BlockCreator
 from mage_mcp.client.blocks.edges import checked_upstream, listed, waiting_for
 from mage_mcp.client.blocks.models import BlockChange
@@ -89,7 +89,7 @@ class BlockChanger(BlockCreator):
 
                 def change(before: Text | None) -> str:
                     new = _new_text(before, found, file, content, old_new, expected_hash)
-                    notes.append(check_code(new, found.language, file) if new.strip() else "")
+                    notes.append(check_block(new, found.language, found.type, file) if new.strip() else "")
                     return new
 
                 text = await self._texts.edit(

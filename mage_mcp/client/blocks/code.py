@@ -1,11 +1,13 @@
 """The text of a block: checked before it is saved, and changed by replacing a part. Pure functions."""
 
+import ast
 import platform
 import warnings
 
 from mage_mcp.errors import MageInvalid
 from mage_mcp.text import one_line, quoted
 
+_DECORATED = frozenset({"custom", "data_exporter", "data_loader", "sensor", "transformer"})
 _LONGEST_LINE = 120
 _MOST_PLACES = 10
 
@@ -35,6 +37,42 @@ def check_code(content: str, language: str, file: str) -> str:
             next_step="Look for characters that no code has, and for very deep nesting.",
         ) from None
     return ""
+
+
+def check_block(content: str, language: str, block_type: str, file: str) -> str:
+    """`check_code` and `advice` together."""
+    return " ".join(filter(None, (check_code(content, language, file), advice(content, language, block_type))))
+
+
+def advice(content: str, language: str, block_type: str) -> str:
+    """A word on Python that compiles, and of which Mage says "does not have any decorated functions" when it runs.
+
+    Measured: Mage hands the decorator to the block under its name, and looks only for what that one has marked. An
+    import of the same name, unless it stands under `if 'NAME' not in globals()`, puts another in its place.
+    """
+    if language != "python" or block_type not in _DECORATED:
+        return ""
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""
+    imported = {
+        alias.asname or alias.name
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module == "mage_ai.data_preparation.decorators"
+        for alias in node.names
+    }
+    if block_type in imported:
+        return (
+            f"Mage will not find its function: the import of {block_type} hides Mage's own. Put it under "
+            f"if '{block_type}' not in globals(): or leave it out."
+        )
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)]
+    marked = {ast.unparse(decorator).partition("(")[0] for node in functions for decorator in node.decorator_list}
+    is_streaming = any(name.startswith("streaming") for name in marked)
+    if block_type in marked or is_streaming:
+        return ""
+    return f"It has no function marked @{block_type}, which Mage will look for."
 
 
 def replaced(content: str, old: str, new: str, file: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 import anyio
 
-from mage_mcp.client.blocks.code import check_code
+from mage_mcp.client.blocks.code import check_block
 from mage_mcp.client.blocks.edges import checked_upstream, listed
 from mage_mcp.client.blocks.models import BlockChange, BlockType, Language
 from mage_mcp.client.blocks.reading import BlockReader, some
@@ -87,7 +87,7 @@ class BlockCreator(BlockReader):
             upstream = checked_upstream(upstream_blocks, record, of=uuid)
             file = block_file(block)
             content = writable(content, file, allow_empty=False) if content else ""
-            note = check_code(content, block.language, file) if content else ""
+            note = check_block(content, block.language, type, file) if content else ""
             async with self._transport.serial("file", file):
                 users = await self._users(file, record.uuid, reuse_file=reuse_file)
                 body: dict[str, Any] = {"name": shown_name, "type": type, "language": block.language}

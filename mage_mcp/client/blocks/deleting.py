@@ -134,6 +134,8 @@ def _answer(
 ) -> BlockChange:
     if changed and not doomed.with_file:
         note = f"{note} Its file {quoted(doomed.file)} stays in the project.".strip()
+    if changed and doomed.with_file:
+        note = f"{note} Mage keeps versions of its file in .file_versions.".strip()
     return BlockChange(
         changed=changed,
         would=would or [],

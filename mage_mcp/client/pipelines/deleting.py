@@ -231,6 +231,7 @@ def _what_to_do(found: _Found) -> str:
             "Its block files stay on disk; no tool here removes them now (delete_block with delete_file would have "
             "before): a person can in Mage's file browser."
         )
+    stays.append("Mage keeps versions of its files in .file_versions, and logs and outputs of its runs, on disk.")
     return " ".join(stays)
 
 

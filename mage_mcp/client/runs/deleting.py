@@ -38,13 +38,14 @@ class RunsDeleted(Change):
 class RunDeleter(RunReader):
     """Delete."""
 
-    async def plan_delete(self, runs: Sequence[int]) -> tuple[list[RunRecord], list[str]]:
-        """The runs by id, and what deleting them does, in sentences.
+    async def plan_delete(self, runs: Sequence[int | str]) -> tuple[list[RunRecord], list[str]]:
+        """The runs, given by ids or links, and what deleting them does, in sentences.
 
         Deleting the latest run of an active trigger makes Mage run that period again at once: it only looks whether
-        there is a run of it. Raises MageNotFound; MageInvalid for runs that have not ended, whose workers would go on.
+        there is a run of it. Raises MageNotFound; MageInvalid for a wrong link, and for runs that have not ended, whose
+        workers would go on.
         """
-        records = await asyncio.gather(*(self.record(run) for run in sorted(set(runs))))
+        records = await self.all_named(runs)
         unfinished = [record for record in records if record.status in UNFINISHED]
         if unfinished:
             named = ", ".join(f"{record.id} ({record.status})" for record in unfinished)
@@ -80,7 +81,7 @@ class RunDeleter(RunReader):
         except (MageRefused, MageReplyInvalid):
             return None
 
-    async def delete(self, runs: Sequence[int]) -> RunsDeleted:
+    async def delete(self, runs: Sequence[int | str]) -> RunsDeleted:
         """Delete them one by one, with their block runs; logs and outputs stay on Mage's disk.
 
         What fails for one is told in its row. Raises as `plan_delete` does, and what failed where nothing was deleted.
@@ -101,7 +102,9 @@ class RunDeleter(RunReader):
         return RunsDeleted(
             changed=any(row.after == "deleted" for row in rows),
             runs=rows,
-            note=" ".join(f"{act[:1].upper()}{act[1:]}." for act in again),
+            note=" ".join(
+                ["Their logs and outputs stay on Mage's disk.", *(f"{act[:1].upper()}{act[1:]}." for act in again)]
+            ),
         )
 
     async def _delete(self, record: RunRecord) -> RunDeletion:
