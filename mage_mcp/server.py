@@ -42,6 +42,7 @@ from mage_mcp.text import one_line, show
 from mage_mcp.tools import ALL
 from mage_mcp.tools._audit import Audit
 from mage_mcp.tools._deps import App, current_app, keep_app
+from mage_mcp.tools._lenient import a_call
 from mage_mcp.tools._seal import Seal
 from mage_mcp.tools._secrets import remember_environment
 from mage_mcp.tools._signature import CLUSTER, CONFIRM
@@ -84,7 +85,7 @@ class MageServer(PromptServer):
         self._refuse_unknown(name, arguments)
         mages = app.mages.values() if app else ()
         try:
-            with call_deadline(clock=next((mage.clock for mage in mages), None)) as deadline:
+            with a_call(), call_deadline(clock=next((mage.clock for mage in mages), None)) as deadline:
                 result = await super().call_tool(name, arguments, context)
         except UnexpectedToolError as crash:
             if isinstance(crash.__cause__, MageError):

@@ -11,8 +11,13 @@ from mage_mcp.client.records import UNFINISHED, BlockRunRecord, RunRecord
 from mage_mcp.errors import MageInvalid
 from mage_mcp.text import one_line, quoted
 
-_AGE = re.compile(r"([0-9]{1,9})\s*(s|m|min|h|d|w|H|D|W)")
-_UNITS = {"s": "seconds", "m": "minutes", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGE = re.compile(
+    r"(?:(?:the )?(?:last|past) |-|now ?- ?)?(?P<number>[0-9]{1,9})?\s*"
+    r"(?P<unit>s|sec|second|m|min|minute|h|hr|hour|d|day|w|week)s?(?P<ago> ago)?"
+)
+"""An age as people type it: `24h`, `24 hours ago`, `last 24 hours`, `last hour`."""
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_DAYS = {"today": 0, "yesterday": 1}
 _WAITING = frozenset({"initial", "queued"})
 _NAME = 60
 _UNTOLD = "get_run says why"
@@ -27,6 +32,8 @@ class RunRow(Answer):
     duration_s: float | None = Field(default=None, description="So far, if it goes on; since its retry, if it had one.")
     failed_block: Name = ""
     error: Message = ""
+    why: Message = Field(default="", description="With status=stuck: what holds it up.")
+    next_step: str = ""
 
 
 def run_row(record: RunRecord, *, now: datetime, pipeline: bool = True) -> RunRow:
@@ -90,18 +97,28 @@ def duration_s(record: RunRecord | BlockRunRecord, now: datetime | None = None) 
 
 
 def parse_moment(text: str, *, name: str, now: datetime) -> int:
-    """Epoch seconds from an ISO time (UTC where it names no zone) or an age such as `24h` or `7d`.
+    """Epoch seconds from an ISO time (UTC where it names no zone), an age such as `24h`, or a day: its beginning, UTC.
 
     Raises MageInvalid.
     """
     try:
-        if age := _AGE.fullmatch(text.strip()):
-            moment = now - timedelta(**{_UNITS[age[2].lower()]: int(age[1])})
-        else:
-            moment = datetime.fromisoformat(text.strip())
+        moment = _typed(" ".join(text.split()), now) or datetime.fromisoformat(text.strip())
     except (ValueError, OverflowError):
         raise MageInvalid(
             f"{name} is neither a time nor an age: {one_line(text, 40)!r}.",
-            next_step="It takes 24h, 7d, 30m, or an ISO time such as 2026-11-24T06:00:00Z.",
+            next_step="It takes 24h, 7d, 30m, yesterday, or an ISO time such as 2026-11-24T06:00:00Z.",
         ) from None
     return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+def _typed(text: str, now: datetime) -> datetime | None:
+    """An age or a day as words; None for what is neither. `M` might be months, `last week` may begin on a Monday."""
+    word = text.lower()
+    if word == "now":
+        return now
+    if word in _DAYS:
+        return now.replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=_DAYS[word])
+    age = _AGE.fullmatch(word)
+    if age is None or text.endswith("M") or (age["number"] is None and age["unit"] != "hour"):
+        return None
+    return now - timedelta(**{_UNITS[age["unit"][0]]: int(age["number"] or 1)})

@@ -6,11 +6,21 @@ from pydantic import Field
 
 from mage_mcp.client.pipelines import PipelineDetail, PipelinePage, PipelineStatus, PipelineType
 from mage_mcp.client.runs.starting import StartedRun
-from mage_mcp.tools._args import IdAsText, Limit, Offset, PipelineUuid, WaitS
+from mage_mcp.tools._args import Limit, Offset, PipelineUuid, WaitS
 from mage_mcp.tools._deps import Mage, Progress
+from mage_mcp.tools._lenient import IdAsText, spelled
 from mage_mcp.tools._toolset import Toolset
 
 tools = Toolset("pipelines")
+
+Type = Annotated[
+    PipelineType | None,
+    spelled(any=None, all=None, batch="python", standard="python"),
+    Field(description="Only of this type."),
+]
+Status = Annotated[
+    PipelineStatus | None, spelled(any=None, all=None), Field(description="Only with triggers in this state.")
+]
 
 
 @tools.read("List pipelines")
@@ -18,8 +28,8 @@ async def list_pipelines(
     mage: Mage,
     search: Annotated[str, Field(description="Part of the uuid.")] = "",
     tag: Annotated[str, Field(description="Only with this tag.")] = "",
-    type: Annotated[PipelineType | None, Field(description="Only of this type.")] = None,  # noqa: A002 - Mage's word
-    status: Annotated[PipelineStatus | None, Field(description="Only with triggers in this state.")] = None,
+    type: Type = None,  # noqa: A002 - Mage's word
+    status: Status = None,
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> PipelinePage:

@@ -8,19 +8,21 @@ from mage_mcp.client.logs import Level, LogPage
 from mage_mcp.client.outputs import BlockOutput
 from mage_mcp.client.runs.changing import Cancelled, Retried
 from mage_mcp.client.runs.deleting import RunsDeleted
-from mage_mcp.client.runs.reading import GroupBy, RunPage, RunStatus
+from mage_mcp.client.runs.reading import GroupBy, RunFilter, RunPage, RunStatus
 from mage_mcp.client.runs.reporting import RunReport
 from mage_mcp.text import quoted
-from mage_mcp.tools._args import IdAsText, InPipeline, Limit, Offset, RunRef, TriggerRef, WaitS
+from mage_mcp.tools._args import InPipeline, Limit, Offset, RunRef, RunRefs, RunWords, TriggerRef, WaitS
 from mage_mcp.tools._confirm import Plan
 from mage_mcp.tools._deps import Mage, Progress
+from mage_mcp.tools._lenient import IdAsText, at_most, spelled
 from mage_mcp.tools._toolset import Toolset
 
 tools = Toolset("runs")
 
-Status = Annotated[RunStatus | None, Field(description="Only in this state.")]
-RunId = Annotated[int, Field(description="Run id.", ge=1)]
-RunIds = Annotated[list[Annotated[int, Field(ge=1)]], Field(description="Run ids.", min_length=1, max_length=20)]
+Filter = Annotated[
+    RunFilter | None, RunWords, Field(description="Only in this state; `stuck`: unfinished and held up, with why.")
+]
+LevelWords = spelled(warn="warning", critical="error", exception="error")
 FromBlock = Annotated[str, Field(description="Run this block and all after it again.")]
 
 
@@ -29,10 +31,12 @@ async def list_runs(
     mage: Mage,
     pipeline: InPipeline = "",
     trigger: TriggerRef = "",
-    status: Status = None,
+    status: Filter = None,
     since: Annotated[str, Field(description="Made after: an age (24h, 7d) or ISO time.")] = "",
     until: Annotated[str, Field(description="Made before: the same.")] = "",
-    group_by: Annotated[GroupBy | None, Field(description="`cause`: group failed runs by what failed.")] = None,
+    group_by: Annotated[
+        GroupBy | None, spelled(causes="cause"), Field(description="`cause`: group failed runs by what failed.")
+    ] = None,
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> RunPage:
@@ -58,7 +62,9 @@ async def get_run(
     progress: Progress,
     run: Annotated[str, IdAsText, Field(description="Run id, or a link to it from Mage's UI.")] = "",
     pipeline: Annotated[str, Field(description="Instead of run: its latest run.")] = "",
-    status: Annotated[RunStatus | None, Field(description="With pipeline: its latest run in this state.")] = None,
+    status: Annotated[
+        RunStatus | None, RunWords, Field(description="With pipeline: its latest run in this state.")
+    ] = None,
     wait_s: WaitS = 0,
 ) -> RunReport:
     """Say how a run went, why it failed, what it waits for, and what to do next.
@@ -73,10 +79,10 @@ async def get_run_logs(
     mage: Mage,
     run: RunRef,
     block: Annotated[str, Field(description="Only this block.")] = "",
-    level: Annotated[Level | None, Field(description="This level and above.")] = None,
+    level: Annotated[Level | None, LevelWords, Field(description="This level and above.")] = None,
     search: Annotated[str, Field(description="Only lines with this text.")] = "",
     tail_lines: Annotated[
-        int | None, Field(description="Most lines, from the end; 50 if not given.", ge=1, le=500)
+        int | None, Field(description="Most lines, from the end; 50 if not given.", ge=1, le=500), at_most(500)
     ] = None,
 ) -> LogPage:
     """Show the end of a run's log, of one block if given.
@@ -92,7 +98,7 @@ async def get_block_output(
     block: Annotated[str, Field(description="Block uuid.", min_length=1)],
     run: Annotated[str, IdAsText, Field(description="Run id or link.")] = "",
     pipeline: Annotated[str, Field(description="Instead of run: its latest completed run.")] = "",
-    rows: Annotated[int, Field(description="Most rows.", ge=1, le=100)] = 10,
+    rows: Annotated[int, Field(description="Most rows.", ge=1, le=100), at_most(100)] = 10,
 ) -> BlockOutput:
     """Show a sample of the data a block produced, with columns and real size."""
     return await mage.outputs.get(block, run=run, pipeline=pipeline, rows=rows)
@@ -101,18 +107,18 @@ async def get_block_output(
 DryRun = Annotated[bool, Field(description="Only say what would run, and write, again.")]
 
 
-async def _plan_retry(mage: Mage, run: RunId, from_block: FromBlock, dry_run: DryRun) -> Plan:
+async def _plan_retry(mage: Mage, run: RunRef, from_block: FromBlock, dry_run: DryRun) -> Plan:
     if dry_run:
         return Plan()
     planned = await mage.runs.plan_retry(run, from_block=from_block)
     return Plan(
-        question=f"Retry run {run} of {quoted(planned.pipeline)} on {mage.label}? It had exported already:",
+        question=f"Retry run {planned.run} of {quoted(planned.pipeline)} on {mage.label}? It had exported already:",
         acts=tuple(f"{quoted(block)} writes its data again" for block in sorted(planned.wrote_before)),
     )
 
 
 @tools.destroy("Retry a run", plan=_plan_retry)
-async def retry_run(mage: Mage, run: RunId, from_block: FromBlock = "", dry_run: DryRun = False) -> Retried:
+async def retry_run(mage: Mage, run: RunRef, from_block: FromBlock = "", dry_run: DryRun = False) -> Retried:
     """Run the unfinished blocks of an ended run again, or all from one block on.
 
     A person is asked if completed exporters would write twice. A completed run needs from_block.
@@ -120,7 +126,7 @@ async def retry_run(mage: Mage, run: RunId, from_block: FromBlock = "", dry_run:
     return await mage.runs.retry(run, from_block=from_block, dry_run=dry_run)
 
 
-async def _plan_cancel(mage: Mage, runs: RunIds) -> Plan:
+async def _plan_cancel(mage: Mage, runs: RunRefs) -> Plan:
     records = await mage.runs.to_cancel(runs)
     return Plan(
         question=f"Cancel runs on {mage.label}? What they are doing is lost:",
@@ -129,17 +135,17 @@ async def _plan_cancel(mage: Mage, runs: RunIds) -> Plan:
 
 
 @tools.destroy("Cancel runs", plan=_plan_cancel)
-async def cancel_runs(mage: Mage, runs: RunIds) -> Cancelled:
+async def cancel_runs(mage: Mage, runs: RunRefs) -> Cancelled:
     """Cancel runs that have not ended, after a person agreed; say what became of each."""
     return await mage.runs.cancel(runs)
 
 
-async def _plan_delete(mage: Mage, runs: RunIds) -> Plan:
+async def _plan_delete(mage: Mage, runs: RunRefs) -> Plan:
     _, acts = await mage.runs.plan_delete(runs)
     return Plan(question=f"Delete runs on {mage.label} for good?", acts=tuple(acts))
 
 
 @tools.destroy("Delete runs", plan=_plan_delete)
-async def delete_runs(mage: Mage, runs: RunIds) -> RunsDeleted:
+async def delete_runs(mage: Mage, runs: RunRefs) -> RunsDeleted:
     """Delete ended runs for good, after a person agreed."""
     return await mage.runs.delete(runs)

@@ -1,7 +1,7 @@
 """Changing runs: cancel what goes on, retry what has ended."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -53,20 +53,20 @@ class Retried(Change):
 class RunChanger(RunReader):
     """Cancel and retry."""
 
-    async def to_cancel(self, runs: list[int]) -> list[RunRecord]:
-        """Those of `runs` that can still be cancelled.
+    async def to_cancel(self, runs: Sequence[int | str]) -> list[RunRecord]:
+        """Those of `runs`, ids or links, that can still be cancelled.
 
-        Raises MageNotFound for the first that does not exist.
+        Raises MageNotFound for the first that does not exist, MageInvalid for a wrong link.
         """
-        records = await asyncio.gather(*(self.record(run) for run in sorted(set(runs))))
+        records = await self.all_named(runs)
         return [record for record in records if record.status in UNFINISHED]
 
-    async def cancel(self, runs: list[int]) -> Cancelled:
+    async def cancel(self, runs: Sequence[int | str]) -> Cancelled:
         """Cancel what has not ended, and read back what became true.
 
         Source: Mage PipelineRunResource.update: any other run answers 200 and stays as it is.
         """
-        records = await asyncio.gather(*(self.record(run) for run in sorted(set(runs))))
+        records = await self.all_named(runs)
         changes: list[RunChange] = []
         for record in records:
             try:
@@ -99,15 +99,22 @@ class RunChanger(RunReader):
             note = f"{took} The run goes on; look again in a moment with get_run."
         return _change(record, after=after.status, note=note)
 
-    async def plan_retry(self, run: int, *, from_block: str = "") -> Retried:
-        """What `retry` would do, without doing it.
+    async def plan_retry(self, run: int | str, *, from_block: str = "") -> Retried:
+        """What `retry` would do, without doing it; `run` is an id or a link.
+
+        Raises MageInvalid for a wrong link, MageNotFound, and as `_plan` does.
+        """
+        return await self._plan(await self.named(run), from_block)
+
+    async def _plan(self, record: RunRecord, from_block: str) -> Retried:
+        """Which blocks of the run a retry runs again.
 
         Raises MageInvalid for what must not be retried: a run that has not ended (Mage would start a second worker
         beside the first), a completed one without a block or any run with an unknown block (Mage says yes and does
         nothing), a block that leaves others out which did not complete (Mage fails the run again at once, or lets it
         hang for ever), and a run whose trigger has a timeout that is over (Mage ends it before anything runs).
         """
-        record = await self.record(run)
+        run = record.id
         if record.status in UNFINISHED:
             raise MageInvalid(
                 f"Run {run} is {record.status}; only a run that has ended can be retried.",
@@ -155,23 +162,21 @@ class RunChanger(RunReader):
             return None
         return _seconds(trigger.settings.get("timeout"))
 
-    async def _preview_retry(self, run: int, *, from_block: str = "") -> Retried:
-        """What `retry` would run again, said and not done. Raises as it does."""
-        plan = await self.plan_retry(run, from_block=from_block)
-        would = [
-            f"{block} runs again{', and writes its data again' * (block in plan.wrote_before)}" for block in plan.blocks
-        ]
-        return plan.model_copy(update={"would": would})
-
-    async def retry(self, run: int, *, from_block: str = "", dry_run: bool = False) -> Retried:
+    async def retry(self, run: int | str, *, from_block: str = "", dry_run: bool = False) -> Retried:
         """Run the blocks of an ended run again, in the same run: all that did not complete, or all from one block on.
 
         Raises MageInvalid and MageNotFound as `plan_retry` does. Source: Mage PipelineRunResource.update with
         `pipeline_run_action: retry_blocks`.
         """
+        record = await self.named(run)
+        plan = await self._plan(record, from_block)
         if dry_run:
-            return await self._preview_retry(run, from_block=from_block)
-        plan = await self.plan_retry(run, from_block=from_block)
+            writes = ", and writes its data again"
+            would = [f"{block} runs again{writes * (block in plan.wrote_before)}" for block in plan.blocks]
+            return plan.model_copy(update={"would": would})
+        return await self._retry(record.id, plan, from_block)
+
+    async def _retry(self, run: int, plan: Retried, from_block: str) -> Retried:
         body: dict[str, Any] = {"pipeline_run_action": "retry_blocks"}
         if from_block:
             body["from_block_uuid"] = from_block

@@ -1,15 +1,13 @@
 """Reading runs: one, the latest, a page of them, or until one has ended."""
 
 import asyncio
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
-from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field
 
 from mage_mcp.client.deadline import remaining_s
-from mage_mcp.client.models import ROOM_BY_DEFAULT, Page, how_many_fit
+from mage_mcp.client.models import DEFAULT_LIMIT, ROOM, ROOM_BY_DEFAULT, Page, how_many_fit
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.records import RUN_STATUSES, UNFINISHED, RunRecord
@@ -17,12 +15,16 @@ from mage_mcp.client.replies import count, root
 from mage_mcp.client.run_rows import RunRow, parse_moment, run_row
 from mage_mcp.client.runs.causes import Cause, by_cause
 from mage_mcp.client.runs.gathering import reason_in_logs
+from mage_mcp.client.runs.hanging import stuck_rows
+from mage_mcp.client.runs.links import run_named
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.client.triggers import Triggers
 from mage_mcp.errors import MageInvalid, MageNotFound
-from mage_mcp.text import one_line, quoted
+from mage_mcp.text import quoted
 
 RunStatus = Literal["initial", "running", "completed", "failed", "cancelled"]
+RunFilter = Literal["initial", "running", "completed", "failed", "cancelled", "stuck"]
+"""Those that Mage knows, and one that is worked out here."""
 GroupBy = Literal["cause"]
 OnPoll = Callable[[RunRecord, float], Awaitable[None]]
 
@@ -34,7 +36,6 @@ _COMMONEST: RunStatus = "completed"
 _POLL_FIRST_S = 1.0
 _POLL_SLOWEST_S = 3.0
 _FOR_THE_ANSWER_S = 4.0
-_LINK = re.compile(r"/pipelines/(?P<pipeline>[^/?#]+)/runs/(?P<run>[0-9]{1,18})(?![0-9])")
 
 
 class RunPage(Page):
@@ -56,7 +57,7 @@ class RunReader:
         *,
         pipeline: str = "",
         trigger: str = "",
-        status: RunStatus | None = None,
+        status: RunFilter | None = None,
         since: str = "",
         until: str = "",
         group_by: GroupBy | None = None,
@@ -72,6 +73,8 @@ class RunReader:
         path, params = await self._query(pipeline=pipeline, trigger=trigger, since=since, until=until)
         if group_by == "cause":
             return await self._causes(path, {**params, "status": "failed"})
+        if status == "stuck":
+            return await self._stuck(path, params, pipeline=pipeline, limit=limit, offset=offset)
         if status is not None:
             params["status"] = status
         reply = await self._transport.read(path, **params, _limit=limit, _offset=offset)
@@ -130,7 +133,7 @@ class RunReader:
                 "Which run?", next_step="Give run (an id or a link) or pipeline (its latest run), one of the two."
             )
         if run:
-            return await self.record(self.run_id(run))
+            return await self.named(run)
         found = await self.latest(pipeline, status=status)
         if found:
             return await self.record(found[0].id)
@@ -140,34 +143,25 @@ class RunReader:
             next_step="list_runs(pipeline=…) shows what it has." if status else "trigger_pipeline starts one.",
         )
 
-    def run_id(self, text: str) -> int:
-        """The id in an id or in a link; a link must lead to this very cluster.
+    async def named(self, run: int | str) -> RunRecord:
+        """The run that an id or a link names.
 
-        Raises MageInvalid.
+        Raises MageInvalid for a link to another Mage, or one whose pipeline is not the run's; MageNotFound.
         """
-        text = text.strip()
-        if text.isascii() and text.isdigit() and len(text) < 19:
-            return int(text)
-        found = _LINK.search(text)
-        if not found:
+        name = run_named(str(run), self._transport.cluster)
+        record = await self.record(name.run)
+        if name.pipeline and name.pipeline != record.pipeline_uuid:
             raise MageInvalid(
-                f"{one_line(text, 80)!r} is neither a run id nor a link to a run.",
-                next_step="A link looks like https://host/pipelines/NAME/runs/123.",
+                f"The link says pipeline {quoted(name.pipeline)}, but run {record.id} is of "
+                f"{quoted(record.pipeline_uuid)}.",
+                next_step=f"Ask which is meant; run={record.id} means the run, whatever the link says.",
             )
-        ours = urlsplit(self._transport.cluster.url)
-        try:
-            theirs = urlsplit(text if "://" in text else f"//{text}")
-            place = _place(theirs)
-        except ValueError:
-            raise MageInvalid(
-                f"{one_line(text, 80)!r} is no link that can be read.", next_step="Give the run's id."
-            ) from None
-        if place != _place(ours) or theirs.path.split("/pipelines/")[0].rstrip("/") != ours.path.rstrip("/"):
-            raise MageInvalid(
-                f"The link leads to {one_line(place, 80)!r}, which is not {self._transport.cluster.label}.",
-                next_step="Ask which Mage is meant, or give the run's id.",
-            )
-        return int(found["run"])
+        return record
+
+    async def all_named(self, runs: Sequence[int | str]) -> Sequence[RunRecord]:
+        """Each of the runs once, by id. Raises as `named` does, for the first that is wrong."""
+        records = await asyncio.gather(*(self.named(run) for run in dict.fromkeys(runs)))
+        return [record for _, record in sorted({record.id: record for record in records}.items())]
 
     async def wait(self, record: RunRecord, wait_s: float, on_poll: OnPoll | None = None) -> RunRecord:
         """Poll until the run has ended or `wait_s` are over; `on_poll` hears of every look, with the seconds waited.
@@ -226,6 +220,24 @@ class RunReader:
             note = f"{note} Shown are the {fit} commonest of {len(every)} causes.".strip()
         return RunPage(items=[], causes=causes[:fit], total=total, note=note)
 
+    async def _stuck(self, path: str, params: Params, *, pipeline: str, limit: int, offset: int) -> RunPage:
+        """The stuck ones of `limit` runs that have not ended, the oldest made first."""
+        asked = {**params, "status[]": ",".join(UNFINISHED), "order_by[]": "id asc"}
+        reply = await self._transport.read(path, **asked, _limit=limit, _offset=offset)
+        records = [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
+        unfinished = count(reply, fallback=offset + len(records))
+        found = await stuck_rows(self._transport, self._triggers, records, pipeline=not pipeline)
+        if pipeline and not records:
+            await self._pipelines.record(pipeline)
+        fit = how_many_fit([row for _, row in found], room=ROOM if limit > DEFAULT_LIMIT else ROOM_BY_DEFAULT)
+        end = offset + (found[fit][0] if fit < len(found) else len(records))
+        return RunPage(
+            items=[row for _, row in found[:fit]],
+            total=len(found),
+            next_offset=end if unfinished > end and records else None,
+            note=_of_unfinished(found=len(found), end=end, unfinished=unfinished),
+        )
+
     async def _told_by_logs(self, causes: Sequence[Cause], records: Sequence[RunRecord]) -> Sequence[Cause]:
         """The same, with errors from the logs where the runs themselves tell none; of the commonest only."""
         by_id = {record.id: record for record in records}
@@ -248,10 +260,12 @@ class RunReader:
         return f"{quoted(pipeline)} has no {what}{when}.{why}"
 
 
-def _place(parts: SplitResult) -> str:
-    """Host and port, by whatever name this machine is called."""
-    host = "localhost" if parts.hostname in {"127.0.0.1", "::1"} else parts.hostname or ""
-    return f"{host}:{parts.port}" if parts.port else host
+def _of_unfinished(*, found: int, end: int, unfinished: int) -> str:
+    """How much of what has not ended was looked at."""
+    if not unfinished:
+        return "No run is waiting or running."
+    looked = f"{unfinished} runs have not ended; {end} of them, the oldest, were looked at." if end < unfinished else ""
+    return f"{looked} {'' if found else 'None of those looked at is stuck.'}".strip()
 
 
 def _params(*, pipeline: str = "", status: str | None = None) -> Params:

@@ -1,7 +1,6 @@
 """Which of the runs under way will not end by themselves, or take much longer than they did before."""
 
 import asyncio
-from datetime import datetime
 
 from pydantic import Field
 
@@ -10,16 +9,12 @@ from mage_mcp.client.paths import api
 from mage_mcp.client.records import UNFINISHED, RunRecord
 from mage_mcp.client.replies import count, root
 from mage_mcp.client.run_rows import duration_s
+from mage_mcp.client.runs.hanging import age_s, is_late
 from mage_mcp.client.runs.reporting import RunReport, RunReporter
 from mage_mcp.client.transport import Params
 from mage_mcp.text import one_line
 
 _OLDEST: Params = {"order_by[]": "id asc", "disable_retries_grouping": True}
-_SLOW = 2.0
-_SLOW_AT_LEAST_S = 60.0
-"""Longer than usual is twice as long, and a minute more."""
-_LONG_WITHOUT_EXAMPLE_S = 6 * 3600.0
-_SHOULD_HAVE_STARTED_S = 300.0
 _LONGEST_WHY = 400
 
 
@@ -66,7 +61,7 @@ class RunWatcher(RunReporter):
             self.explain(record), self.latest(record.pipeline_uuid, status="completed")
         )
         usual = duration_s(completed[0]) if completed else None
-        age = _age_s(record, now)
+        age = age_s(record, now)
         return UnfinishedRun(
             run=record.id,
             pipeline=record.pipeline_uuid,
@@ -74,20 +69,9 @@ class RunWatcher(RunReporter):
             trigger=report.trigger,
             for_s=age,
             usual_s=usual,
-            stuck=bool(report.findings) or _is_late(record, age, usual),
+            stuck=bool(report.findings) or is_late(record, age, usual),
             why=_why(report),
         )
-
-
-def _age_s(record: RunRecord, now: datetime) -> float:
-    began = record.started_at or record.created_at
-    return round(max(0.0, (now - began).total_seconds()), 1) if began else 0.0
-
-
-def _is_late(record: RunRecord, age: float, usual: float | None) -> bool:
-    if record.started_at is None:
-        return age > _SHOULD_HAVE_STARTED_S
-    return age > (_LONG_WITHOUT_EXAMPLE_S if usual is None else max(_SLOW * usual, usual + _SLOW_AT_LEAST_S))
 
 
 def _why(report: RunReport) -> str:

@@ -16,7 +16,7 @@ from mage_mcp.text import quoted
 
 _SLOW = 2.0
 """Times the usual duration from which on a block is called slow."""
-_SETTLED_S = 60
+SETTLED_S = 60
 """Seconds after which a run or block that nobody picked up is worth a word."""
 
 
@@ -31,7 +31,7 @@ async def what_it_waits_for(
 ) -> str:
     """One or two sentences on an unfinished run."""
     scheduler, trigger, pipeline = await asyncio.gather(
-        _scheduler_status(transport), _trigger(triggers, run), _pipeline(pipelines, run)
+        scheduler_status(transport), _trigger(triggers, run), _pipeline(pipelines, run)
     )
     if scheduler not in {"running", ""}:
         return f"Mage's scheduler is {quoted(scheduler, 40)}: no run makes progress until a person starts it."
@@ -51,7 +51,7 @@ async def _not_started(
     if trigger and (ahead := await _runs_ahead(transport, trigger, pipeline)):
         return ahead
     age = (now - run.created_at).total_seconds() if run.created_at else 0.0
-    if age < _SETTLED_S:
+    if age < SETTLED_S:
         return "The scheduler picks it up at its next loop, within seconds."
     return (
         f"It was made {age:.0f} s ago and has not started: it queues for a free place (Mage's queue_config or the "
@@ -84,7 +84,8 @@ def _running_block(block: BlockRunRecord, usual: dict[str, float], now: datetime
     return f"{quoted(block.block_uuid)} has been running for {seconds:.0f} s, {usually}."
 
 
-async def _scheduler_status(transport: Transport) -> str:
+async def scheduler_status(transport: Transport) -> str:
+    """`running`, `stopped`, or empty where Mage does not tell."""
     try:
         statuses = rows(await transport.read(api("status")), "statuses")
     except MISSING:
