@@ -1,6 +1,9 @@
 """`mage-mcp`, and `mage-mcp serve`: the server itself, over stdio or HTTP."""
 
 import argparse
+import gc
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -75,19 +78,36 @@ def run(arguments: argparse.Namespace) -> int:
     settings = settings_from(arguments)
     if settings is None:
         return 2
+    if sys.stdin.isatty():
+        _greet_a_person()
     _build(settings, finish_on_sigterm=True).run()
     return 0
 
 
+def _greet_a_person() -> None:
+    """Who types the command sees nothing happen, and the SDK's thread that reads what they type outlasts Ctrl-C."""
+    print(
+        "mage-mcp speaks MCP here and waits for a client to do so too; Ctrl-C ends it.\n"
+        "`mage-mcp demo` shows what it is for, `mage-mcp client --help` sets up a client, `mage-mcp --help` says all.",
+        file=sys.stderr,
+    )
+    signal.signal(signal.SIGINT, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+
+
 def _build(settings: Settings, *, finish_on_sigterm: bool = False, keys: tuple[bytes, ...] = ()) -> "MageServer":
-    from mage_mcp.server import build_server
+    gc.disable()  # all that is made here stays; looking for garbage in it would take a fifteenth of the time to start
+    try:
+        from mage_mcp.server import build_server
 
-    if settings.demo:
-        from mage_mcp.commands._demo import in_demo
+        if settings.demo:
+            from mage_mcp.commands._demo import in_demo
 
-        demo, wire, clock = in_demo(settings)
-        return build_server(demo, wire=wire, clock=clock, keys=keys)
-    return build_server(settings, finish_on_sigterm=finish_on_sigterm, keys=keys)
+            demo, wire, clock = in_demo(settings)
+            return build_server(demo, wire=wire, clock=clock, keys=keys)
+        return build_server(settings, finish_on_sigterm=finish_on_sigterm, keys=keys)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _serve_http(arguments: argparse.Namespace, given: dict[str, object]) -> int:
