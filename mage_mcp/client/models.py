@@ -106,10 +106,15 @@ class Change(Answer):
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
+def size_of(value: Any) -> int:
+    """Bytes that it takes in an answer, as JSON."""
+    return len(_COMPACT.encode(_lean(value)).encode("utf-8", "surrogatepass"))
+
+
 def how_many_fit(values: Sequence[Any], *, room: int) -> int:
     """How many of the values, from the first on, take at most `room` bytes as JSON; one at least."""
     for i, value in enumerate(values):
-        room -= len(_COMPACT.encode(_lean(value)).encode("utf-8", "surrogatepass")) + 1
+        room -= size_of(value) + 1
         if room < 0:
             return max(1, i)
     return len(values)

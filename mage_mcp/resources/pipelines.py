@@ -27,7 +27,7 @@ async def pipelines(cluster: str, ctx: Context[App]) -> str:
 async def pipeline_definition(cluster: str, pipeline: str, ctx: Context[App]) -> str:
     """A pipeline's blocks in order, triggers, variables and latest runs; secrets are masked, no code."""
     mage = named(cluster, ctx)
-    return answer_text(await mage.pipelines.get(pipeline), mage)
+    return answer_text(await mage.pipelines.get(pipeline, full=True), mage)
 
 
 async def pipeline_graph(cluster: str, pipeline: str, ctx: Context[App]) -> str:

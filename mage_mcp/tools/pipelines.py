@@ -26,7 +26,7 @@ Status = Annotated[
 @tools.read("List pipelines")
 async def list_pipelines(
     mage: Mage,
-    search: Annotated[str, Field(description="Part of the uuid.")] = "",
+    search: Annotated[str, Field(description="Part of the uuid; else of a block, name or description.")] = "",
     tag: Annotated[str, Field(description="Only with this tag.")] = "",
     type: Type = None,  # noqa: A002 - Mage's word
     status: Status = None,
@@ -38,9 +38,13 @@ async def list_pipelines(
 
 
 @tools.read("Get a pipeline")
-async def get_pipeline(mage: Mage, pipeline: PipelineUuid) -> PipelineDetail:
+async def get_pipeline(
+    mage: Mage,
+    pipeline: PipelineUuid,
+    full: Annotated[bool, Field(description="Show what a first answer left out.")] = False,
+) -> PipelineDetail:
     """Show a pipeline's blocks in order, triggers, variables and latest runs."""
-    return await mage.pipelines.get(pipeline)
+    return await mage.pipelines.get(pipeline, full=full)
 
 
 @tools.write("Run a pipeline")

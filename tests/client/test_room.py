@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from mage_mcp.client.models import Answer, how_many_fit
+from mage_mcp.client.room import fair_shares
 from mage_mcp.client.run_rows import RunRow
 from mage_mcp.client.runs.reading import RunPage
 from mage_mcp.tools._answer import to_result
@@ -43,3 +44,19 @@ def test_a_page_that_fits_is_whole_and_goes_on_behind_its_limit() -> None:
 )
 def test_one_value_fits_always_and_others_by_their_bytes(values: list[Any], room: int, fit: int) -> None:
     assert how_many_fit(values, room=room) == fit
+
+
+@pytest.mark.parametrize(
+    ("sizes", "room", "shares"),
+    [
+        ({"a": 10, "b": 20}, 100, {"a": 10, "b": 20}),
+        ({"a": 10, "b": 500, "c": 900}, 410, {"a": 10, "b": 200, "c": 200}),
+        ({"a": 900, "b": 0, "c": 120}, 300, {"a": 180, "b": 0, "c": 120}),
+        ({"a": 10, "b": 10}, -5, {"a": 0, "b": 0}),
+        ({}, 100, {}),
+    ],
+)
+def test_what_small_parts_leave_of_the_room_the_large_ones_share(
+    sizes: dict[str, int], room: int, shares: dict[str, int]
+) -> None:
+    assert fair_shares(sizes, room=room) == shares

@@ -2,6 +2,8 @@
 
 import pytest
 
+from mage_mcp.demo.project import Block, Pipeline, Trigger
+from mage_mcp.demo.world import World
 from tests.host import Host
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +31,32 @@ async def test_list_pipelines_filters_by_part_of_the_uuid_tag_type_and_trigger_s
     assert "new_pipeline" in {row["pipeline"] for row in none}
 
 
+async def test_list_pipelines_finds_by_block_name_and_description_what_no_uuid_holds(host: Host):
+    page = (await host.call("list_pipelines", search="divide margins")).data
+    (row,) = page["items"]
+    assert (row["pipeline"], row["found_in"]) == ("orders_refresh", "block divide_margins")
+    assert page["note"] == "No uuid contains 'divide margins'; these hold it elsewhere."
+    nested = (await host.call("list_pipelines", search="SUB/READ")).data["items"]
+    assert [(row["pipeline"], row["found_in"]) for row in nested] == [("nested_import", "block sub/read_orders")]
+    described = (await host.call("list_pipelines", search="always fails")).data["items"]
+    assert [(row["pipeline"], row["found_in"]) for row in described] == [("orders_refresh", "description")]
+    assert (await host.call("list_pipelines", search="divide_margins", type="streaming")).data["total"] == 0
+    first = (await host.call("list_pipelines", search="make_team_report", limit=3)).data
+    assert first["total"] == 40
+    assert first["next_offset"] == 3
+    second = (await host.call("list_pipelines", search="make_team_report", limit=3, offset=3)).data["items"]
+    assert {row["pipeline"] for row in first["items"]}.isdisjoint(row["pipeline"] for row in second)
+    assert "past the end" in (await host.call("list_pipelines", search="make_team_report", offset=50)).data["note"]
+
+
+async def test_a_search_costs_a_second_request_only_where_no_uuid_holds_it(world: World, demo: Host):
+    await demo.call("list_pipelines", limit=1)
+    for search, requests in [("sales", 1), ("divide_margins", 2), ("nothing_like_this", 2)]:
+        before = len(world.requests)
+        await demo.call("list_pipelines", search=search)
+        assert len(world.requests) - before == requests, search
+
+
 async def test_an_empty_list_of_pipelines_says_why(host: Host):
     assert "Did you mean 'sales_daily'" in (await host.call("list_pipelines", search="sales_dayly")).data["note"]
     assert "Did you mean 'finance'" in (await host.call("list_pipelines", tag="finanse")).data["note"]
@@ -46,6 +74,45 @@ async def test_get_pipeline_shows_blocks_in_order_triggers_and_masked_variables(
     assert "not-shown" not in answer.text
     assert {row["name"] for row in answer.data["triggers"]} == {"sales_api", "sales_yearly", "sales_hourly"}
     assert answer.data["latest_runs"][0]["status"] in {"completed", "running", "initial"}
+
+
+def wide(blocks: int, variables: int, triggers: int) -> Pipeline:
+    """A pipeline of many blocks, each waiting for two others, with variables of some length."""
+    uuids = [f"transform_the_orders_of_region_{number:03}" for number in range(blocks)]
+    return Pipeline(
+        "wide_pipeline",
+        "As wide as they come. " * 20,
+        tuple(Block(uuid, "transformer", "", tuple(uuids[max(0, i - 2) : i])) for i, uuid in enumerate(uuids)),
+        variables={f"threshold_of_region_{number:03}": f"value {number} " * 8 for number in range(variables)},
+        triggers=tuple(Trigger(f"trigger_{number}", "time", "@daily") for number in range(triggers)),
+        conditionals=tuple(Block(f"guard_{number}", "conditional", "", tuple(uuids[:2])) for number in range(12)),
+    )
+
+
+@pytest.mark.parametrize(("blocks", "variables", "triggers"), [(60, 40, 0), (400, 300, 30), (3, 300, 0), (0, 0, 300)])
+async def test_a_wide_pipeline_is_cut_to_the_room_of_an_answer_and_more_is_there_with_full(
+    world: World, demo: Host, blocks: int, variables: int, triggers: int
+):
+    pipeline = wide(blocks, variables, triggers)
+    world.pipelines[pipeline.uuid] = pipeline
+    for trigger in pipeline.triggers:
+        world.add_trigger(pipeline.uuid, trigger.name)
+    answer = await demo.call("get_pipeline", pipeline=pipeline.uuid)
+    assert 900 < answer.tokens <= 1_500
+    note = answer.data["note"]
+    for name, number in {"blocks": blocks, "variables": variables, "triggers": triggers}.items():
+        shown = len(answer.data.get(name, []))
+        assert shown > 0 or number == 0
+        if shown < number:
+            assert f"{number - shown} more {name}" in note
+    assert "get_pipeline(pipeline='wide_pipeline', full=true) shows more" in note
+    assert ("list_triggers" in note) is (len(answer.data.get("triggers", [])) < triggers)
+    full = await demo.call("get_pipeline", pipeline=pipeline.uuid, full=True)
+    assert answer.tokens < full.tokens <= 8_000
+    if blocks == 60:
+        assert len(full.data["blocks"]) == 60
+        assert len(full.data["variables"]) == 40
+        assert "Left out" not in full.data.get("note", "")
 
 
 async def test_get_pipeline_that_never_ran_says_so(host: Host):

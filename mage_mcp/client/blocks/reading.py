@@ -11,7 +11,7 @@ from mage_mcp.client.lines import Part, part_of
 from mage_mcp.client.models import ROOM_BY_DEFAULT, how_many_fit
 from mage_mcp.client.near import did_you_mean, unknown_pipeline
 from mage_mcp.client.paths import api, block_uuid, pipeline_uuid
-from mage_mcp.client.pipelines.reading import shown_variables
+from mage_mcp.client.pipelines.detail import shown_variables
 from mage_mcp.client.pipelines.sharing import users_of
 from mage_mcp.client.records import BlockRecord, PipelineRecord
 from mage_mcp.client.replies import root, rows

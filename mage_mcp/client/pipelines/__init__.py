@@ -3,17 +3,14 @@
 from mage_mcp.client.pipelines.changing import Clearable, PipelineChanged, PipelineChanger
 from mage_mcp.client.pipelines.creating import NewPipelineType, PipelineCreated, PipelineCreator
 from mage_mcp.client.pipelines.deleting import PipelineDeleted, PipelineDeleter
-from mage_mcp.client.pipelines.reading import (
+from mage_mcp.client.pipelines.detail import (
     BlockRow,
     PipelineDetail,
-    PipelinePage,
-    PipelineRow,
-    PipelineStatus,
-    PipelineType,
     downstream_of,
     in_order,
     shown_variables,
 )
+from mage_mcp.client.pipelines.reading import PipelinePage, PipelineRow, PipelineStatus, PipelineType
 
 __all__ = [
     "BlockRow",

@@ -2,31 +2,26 @@
 
 import asyncio
 from collections.abc import Sequence
-from datetime import datetime
-from graphlib import CycleError, TopologicalSorter
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
-from mage_mcp.client.models import Answer, Message, Name, Names, Page, Untrusted, UtcTime
-from mage_mcp.client.near import did_you_mean, pipeline_uuids, unknown_pipeline
+from mage_mcp.client.models import Answer, Message, Name, Names, Page
+from mage_mcp.client.near import did_you_mean, unknown_pipeline
 from mage_mcp.client.paths import api, pipeline_uuid
-from mage_mcp.client.pipelines.config import set_config
-from mage_mcp.client.records import BlockRecord, PipelineRecord, RunRecord, TriggerRecord
+from mage_mcp.client.pipelines.detail import PipelineDetail, pipeline_detail
+from mage_mcp.client.pipelines.searching import found_in
+from mage_mcp.client.records import PipelineRecord, RunRecord
 from mage_mcp.client.replies import count, root, rows
-from mage_mcp.client.run_rows import RunRow, run_row
 from mage_mcp.client.transport import Params, Transport
-from mage_mcp.client.triggers import TriggerRow, Triggers, without_ours
+from mage_mcp.client.triggers import Triggers, without_ours
 from mage_mcp.errors import MageNotFound
-from mage_mcp.text import MASK, is_secret_name, one_line, shorten, show
+from mage_mcp.text import one_line, quoted
 
 PipelineType = Literal["python", "integration", "streaming", "pyspark", "databricks", "execution_framework"]
 PipelineStatus = Literal["active", "inactive", "no_triggers"]
 
 _DESCRIPTION = 80
-_MOST_BLOCKS = 60
-_MOST_VARIABLES = 40
-_LONGEST_VALUE = 120
 _RECENT_RUNS = 3
 
 
@@ -38,33 +33,11 @@ class PipelineRow(Answer):
     blocks: int = Field(description="Number of blocks.")
     triggers: int = Field(description="Number of triggers.")
     active_triggers: int = 0
+    found_in: Name = Field(default="", description="Where the search was found, if not in the uuid.")
 
 
 class PipelinePage(Page):
     items: list[PipelineRow]
-
-
-class BlockRow(Answer):
-    block: Name
-    type: str = ""
-    language: str = Field(default="", description="Left out where it is python.")
-    upstream: Names = []
-
-
-class PipelineDetail(Answer):
-    pipeline: Name
-    type: str = ""
-    description: Message = ""
-    tags: Names = []
-    blocks: list[BlockRow] = Field(default=[], description="In the order in which they can run.")
-    conditionals: list[BlockRow] = Field(default=[], description="`upstream` is the block it guards.")
-    callbacks: list[BlockRow] = []
-    variables: Annotated[dict[str, Any], Untrusted()] = Field(default={}, description="Secret-looking ones masked.")
-    config: Annotated[dict[str, Any], Untrusted()] = Field(default={}, description="Settings, as far as they are set.")
-    triggers: list[TriggerRow] = []
-    latest_runs: list[RunRow] = []
-    updated_at: UtcTime | None = None
-    note: str = ""
 
 
 class PipelineReader:
@@ -84,8 +57,10 @@ class PipelineReader:
         limit: int = 20,
         offset: int = 0,
     ) -> PipelinePage:
-        """One page of pipelines, in Mage's order. `search` is looked for in the uuid only, as Mage does.
+        """One page of pipelines, in Mage's order.
 
+        Mage looks for `search` in the uuid only. Where that finds none, it is looked for in blocks, names and
+        descriptions of all pipelines: one request, which is the one that would find the nearest names.
         Source: Mage PipelineResource.collection; `status[]` works only together with `include_schedules`.
         """
         params: Params = {"_limit": limit, "_offset": offset, "include_schedules": True}
@@ -100,16 +75,38 @@ class PipelineReader:
         reply = await self._transport.read(api("pipelines"), **params)
         records = [PipelineRecord.model_validate(row) for row in rows(reply, "pipelines")]
         total = count(reply, fallback=offset + len(records))
+        if search and not total:
+            return await self._searched(search, params, tag=tag, limit=limit, offset=offset)
         return PipelinePage.fitted(
             [_row(record) for record in records],
             total=total,
             limit=limit,
             offset=offset,
-            note="" if records else await self._why_empty(search=search, tag=tag, total=total),
+            note="" if records else await self._why_empty(tag=tag, total=total),
         )
 
-    async def get(self, pipeline: str) -> PipelineDetail:
-        """A pipeline's blocks, triggers, variables and latest runs; no code.
+    async def _searched(self, search: str, params: Params, *, tag: str, limit: int, offset: int) -> PipelinePage:
+        """The pipelines that hold it elsewhere than in their uuid; where there is none, why."""
+        everything = {name: value for name, value in params.items() if name not in {"search", "_limit", "_offset"}}
+        reply = await self._transport.read(api("pipelines"), **everything)
+        records = [PipelineRecord.model_validate(row) for row in rows(reply, "pipelines")]
+        found = [(record, where) for record in records if (where := found_in(record, search))]
+        if not found:
+            note = await self._why_empty(tag=tag, total=0)
+            if records:
+                near = did_you_mean(
+                    search, (record.uuid for record in records), where=f"on {self._transport.cluster.label}"
+                )
+                note = f"No pipeline holds {quoted(search, 60)} in its uuid, name, description or blocks. {near}"
+            return PipelinePage(items=[], total=0, note=note)
+        page = [_row(record, found_in=where) for record, where in found[offset : offset + limit]]
+        note = f"No uuid contains {quoted(search, 60)}; these hold it elsewhere." if page else ""
+        return PipelinePage.fitted(
+            page, total=len(found), limit=limit, offset=offset, note=note or _past_the_end(len(found))
+        )
+
+    async def get(self, pipeline: str, *, full: bool = False) -> PipelineDetail:
+        """A pipeline's blocks, triggers, variables and latest runs; no code. Long ones are cut, with `full` later.
 
         Raises MageNotFound with the nearest names.
         """
@@ -121,7 +118,8 @@ class PipelineReader:
             )
         except MageNotFound:
             raise await unknown_pipeline(self._transport, pipeline) from None
-        return _detail(record, without_ours(triggers), runs, now=self._transport.clock.utc())
+        now = self._transport.clock.utc()
+        return pipeline_detail(record, without_ours(triggers), runs, now=now, full=full)
 
     async def record(self, pipeline: str) -> PipelineRecord:
         """Mage's own record, with variables, without block sources.
@@ -156,23 +154,22 @@ class PipelineReader:
         )
         return [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
 
-    async def _why_empty(self, *, search: str, tag: str, total: int) -> str:
+    async def _why_empty(self, *, tag: str, total: int) -> str:
         if total:
-            return f"The offset is past the end: there are {total}."
+            return _past_the_end(total)
         if tag:
             tags = rows(await self._transport.read(api("tags")), "tags")
             names = {str(row.get("uuid") or row.get("name")) for row in tags}
             if tag not in names:
                 return f"No pipeline has the tag {one_line(tag, 60)!r}. {did_you_mean(tag, names, where='in use')}"
-        if search:
-            near = did_you_mean(
-                search, await pipeline_uuids(self._transport), where=f"on {self._transport.cluster.label}"
-            )
-            return f"No pipeline's uuid contains {one_line(search, 60)!r}, with these filters. {near}"
         return "No pipeline fits these filters."
 
 
-def _row(record: PipelineRecord) -> PipelineRow:
+def _past_the_end(total: int) -> str:
+    return f"The offset is past the end: there are {total}."
+
+
+def _row(record: PipelineRecord, *, found_in: str = "") -> PipelineRow:
     triggers = without_ours(record.schedules)
     return PipelineRow(
         pipeline=record.uuid,
@@ -182,87 +179,5 @@ def _row(record: PipelineRecord) -> PipelineRow:
         blocks=len(record.blocks),
         triggers=len(triggers),
         active_triggers=sum(trigger.status == "active" for trigger in triggers),
+        found_in=found_in,
     )
-
-
-def _detail(
-    record: PipelineRecord, triggers: Sequence[TriggerRecord], runs: Sequence[RunRecord], *, now: datetime
-) -> PipelineDetail:
-    ordered = in_order(record.blocks)
-    notes = []
-    if len(ordered) > _MOST_BLOCKS:
-        notes.append(f"{len(ordered) - _MOST_BLOCKS} more blocks are not shown.")
-    if len(record.variables) > _MOST_VARIABLES:
-        notes.append(f"{len(record.variables) - _MOST_VARIABLES} more variables are not shown.")
-    if not runs:
-        notes.append("It never ran.")
-    if not triggers:
-        notes.append("It has no trigger of its own; trigger_pipeline can run it all the same.")
-    return PipelineDetail(
-        pipeline=record.uuid,
-        type=record.type,
-        description=one_line(record.description, 3 * _DESCRIPTION),
-        tags=record.tags,
-        blocks=[_block(block) for block in ordered[:_MOST_BLOCKS]],
-        conditionals=[_block(block) for block in record.conditionals],
-        callbacks=[_block(block) for block in record.callbacks],
-        variables=shown_variables(record.variables, most=_MOST_VARIABLES),
-        config=set_config(record),
-        triggers=[TriggerRow.of(trigger, pipeline=False) for trigger in triggers[:20]],
-        latest_runs=[run_row(run, now=now, pipeline=False) for run in runs],
-        updated_at=record.updated_at,
-        note=" ".join(notes),
-    )
-
-
-def _block(block: BlockRecord) -> BlockRow:
-    return BlockRow(
-        block=block.uuid,
-        type=block.type,
-        language="" if block.language == "python" else block.language,
-        upstream=block.upstream_blocks,
-    )
-
-
-def in_order(blocks: list[BlockRecord]) -> list[BlockRecord]:
-    """Blocks so that each stands after those it waits for; as they come where the graph has a cycle."""
-    by_uuid = {block.uuid: block for block in blocks}
-    graph = {block.uuid: [up for up in block.upstream_blocks if up in by_uuid] for block in blocks}
-    try:
-        return [by_uuid[uuid] for uuid in TopologicalSorter(graph).static_order()]
-    except CycleError:
-        return blocks
-
-
-def downstream_of(blocks: list[BlockRecord], start: str) -> set[str]:
-    """The uuids of everything that waits for `start`, directly or not."""
-    found: set[str] = set()
-    edge = {start}
-    while edge:
-        edge = {block.uuid for block in blocks if edge & set(block.upstream_blocks)} - found
-        found |= edge
-    return found
-
-
-def shown_variables(variables: dict[str, Any], *, most: int, longest: int = _LONGEST_VALUE) -> dict[str, Any]:
-    """Values as they are where they are short, cut where they are long, masked where the name says secret."""
-    shown: dict[str, Any] = {}
-    for name, value in list(variables.items())[:most]:
-        if is_secret_name(name):
-            shown[name] = MASK
-        elif isinstance(value, bool | int | float):
-            shown[name] = value
-        else:
-            masked = _masked(value)
-            text = masked if isinstance(masked, str) else repr(masked)
-            shown[name] = masked if len(text) <= longest else shorten(text, longest)
-    return shown
-
-
-def _masked(value: Any) -> Any:
-    """The value without what stands under secret names anywhere in it; masked before it is cut."""
-    if isinstance(value, str):
-        return show(value)
-    if isinstance(value, dict):
-        return {name: MASK if is_secret_name(name) else _masked(inner) for name, inner in value.items()}
-    return [_masked(inner) for inner in value] if isinstance(value, list) else value
