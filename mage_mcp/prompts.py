@@ -8,6 +8,7 @@ import logging
 import tomllib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -20,7 +21,6 @@ from mcp.server.mcpserver.prompts.base import PromptArgument
 from mcp.types import INTERNAL_ERROR, GetPromptResult, InputRequiredResult
 
 from mage_mcp.client.deadline import call_deadline
-from mage_mcp.prompting import clusters, morning, pipelines, runs
 from mage_mcp.prompting.ask import Ask, wrong
 from mage_mcp.prompting.facts import Fact, fetch_all
 from mage_mcp.settings import Settings
@@ -29,7 +29,14 @@ from mage_mcp.tools._deps import App
 
 log = logging.getLogger(__name__)
 
-FACTS: Mapping[str, Fact] = {**runs.facts, **morning.facts, **clusters.facts, **pipelines.facts}
+
+@cache
+def all_facts() -> Mapping[str, Fact]:
+    """By name. What gathers them is imported when a prompt is first asked for."""
+    from mage_mcp.prompting import backfills, clusters, morning, pipelines, runs
+
+    return {**runs.facts, **morning.facts, **clusters.facts, **pipelines.facts, **backfills.facts}
+
 
 _CLUSTER_ARGUMENTS = frozenset({"cluster", "clusters"})
 _LONGEST_NAME = 60
@@ -67,7 +74,7 @@ class Written:
 
     @property
     def facts(self) -> dict[str, Fact]:
-        return {name: FACTS[name] for name in self.body.get_identifiers()}
+        return {name: all_facts()[name] for name in self.body.get_identifiers()}
 
     def without(self, arguments: Collection[str]) -> "Written":
         """The same prompt without some of its arguments."""

@@ -9,7 +9,7 @@ from mcp import Client
 from mage_mcp.commands._demo import demo_clusters
 from mage_mcp.instructions import instructions
 from mage_mcp.prompting.page import Block, outline, page
-from mage_mcp.prompts import FACTS, Written, folder, load
+from mage_mcp.prompts import Written, all_facts, folder, load
 from mage_mcp.server import build_server
 from mage_mcp.settings import TOOLSETS, Cluster, Settings
 from mage_mcp.tools import ALL
@@ -58,21 +58,21 @@ def test_required_arguments_come_first(written: Written):
 
 
 def test_every_placeholder_is_known_and_blocks_have_lines_of_their_own(written: Written):
-    assert set(written.body.get_identifiers()) <= set(FACTS)
+    assert set(written.body.get_identifiers()) <= set(all_facts())
     for line in written.body.template.splitlines():
         if line.startswith("$") and line.strip().removeprefix("$").isidentifier():
             continue
         for name in re.findall(r"\$\{?([a-z_]+)", line):
-            assert FACTS[name].room <= 1_000, f"${name} stands within a line"
+            assert all_facts()[name].room <= 1_000, f"${name} stands within a line"
 
 
 def test_every_fact_is_used():
-    assert {name for written in load() for name in written.body.get_identifiers()} == set(FACTS)
+    assert {name for written in load() for name in written.body.get_identifiers()} == set(all_facts())
 
 
 def test_words_and_facts_fit_into_the_budget_whatever_the_facts_are(written: Written):
     uses = re.findall(r"\$\{?([a-z_]+)", written.body.template)
-    assert len(written.body.template.encode()) + sum(FACTS[name].room for name in uses) <= MOST_BYTES
+    assert len(written.body.template.encode()) + sum(all_facts()[name].room for name in uses) <= MOST_BYTES
 
 
 def test_the_words_name_tools_that_there_are_and_that_are_on(written: Written):
@@ -80,11 +80,11 @@ def test_the_words_name_tools_that_there_are_and_that_are_on(written: Written):
     for word in named & set(TOOLS):
         assert TOOLS[word] in written.toolsets, word
     verbs = {name.partition("_")[0] for name in TOOLS}
-    assert {word for word in named - set(FACTS) if word.partition("_")[0] in verbs} <= set(TOOLS)
+    assert {word for word in named - set(all_facts()) if word.partition("_")[0] in verbs} <= set(TOOLS)
 
 
 def test_the_words_say_that_what_is_fenced_is_data(written: Written):
-    assert any(FACTS[name].room > 1_000 for name in written.facts) <= (
+    assert any(all_facts()[name].room > 1_000 for name in written.facts) <= (
         "written by others" in " ".join(written.body.template.split())
     )
 
