@@ -43,6 +43,7 @@ class Cause(Answer):
     message: Message = Field(default="", description="Its text.")
     file: Name = Field(default="", description="Path within the project.")
     line: int | None = Field(default=None, description="Line of the user's code.")
+    code: Message = Field(default="", description="That line, where the failure's own code does not show it.")
 
 
 class Failure(Answer):
@@ -96,6 +97,7 @@ def _failure(evidence: Evidence, block: str, read: Traceback, started: datetime 
             "frames": steps[-MOST_FRAMES:] if len(steps) > 1 else [],
         }
     )
+    failure = failure.model_copy(update={"cause": _shown_once(failure)})
     return _changed(evidence, failure, started, fits=fits)
 
 
@@ -149,7 +151,23 @@ def _cause(evidence: Evidence, block: str, read: Traceback) -> Cause | None:
         message=message,
         file=place.file if place else "",
         line=place.line if place else None,
+        code=_marked(_code(evidence, block, frames[-1], place.file)) if place else "",
     )
+
+
+def _marked(excerpt: str) -> str:
+    """The one line of an excerpt that it is about, without its number."""
+    line = next((line for line in excerpt.split("\n") if line.startswith(">")), "")
+    return line.partition(" | ")[2].strip()
+
+
+def _shown_once(failure: Failure) -> Cause | None:
+    """The cause, without its line where that stands in the excerpt around the raise."""
+    cause = failure.cause
+    if cause is None or cause.line is None or cause.file != failure.file:
+        return cause
+    numbers = [line[1:].partition(" | ")[0].strip() for line in failure.code.split("\n")]
+    return cause.model_copy(update={"code": ""}) if str(cause.line) in numbers else cause
 
 
 def _sql_line(evidence: Evidence, failure: Failure, read: Traceback) -> Failure | None:

@@ -206,6 +206,38 @@ def test_steps_on_one_line_are_one_and_a_function_that_comes_again_is_not() -> N
     assert [(frame.line, frame.function) for frame in found.frames] == [(2, "f"), (5, "g"), (2, "f"), (5, "g")]
 
 
+def test_the_line_of_a_cause_is_shown_where_the_lines_around_the_raise_do_not_hold_it() -> None:
+    direct = "\nThe above exception was the direct cause of the following exception:\n\n"
+    first = HEAD + '  File "<string>", line {}, in helper\nZeroDivisionError: division by zero\n' + direct
+
+    def told(line: int, *, source: str) -> Failure:
+        last = HEAD + f'  File "<string>", line {line}, in transform\nValueError: no rows\n'
+        return failure(first.format(2) + last, "no rows", source=source)
+
+    near, far = SOURCE, SOURCE.replace("    a = 1\n", "    a = 1\n" * 4)
+    found = told(5, source=near)
+    assert found.cause is not None
+    assert (found.cause.line, found.cause.code) == (2, "")
+    assert " 2 | " in found.code
+    found = told(10, source=far)
+    assert found.cause is not None
+    assert (found.cause.line, found.cause.code) == (2, "return 1 / n")
+    assert " 2 | " not in found.code
+    changed = told(10, source=far.replace("helper", "aid").replace("transform", "convert"))
+    assert changed.cause is not None
+    assert (changed.cause.line, changed.cause.code) == (None, "")
+
+
+def test_the_line_of_a_cause_in_a_file_of_the_project_is_that_of_the_traceback() -> None:
+    direct = "\nThe above exception was the direct cause of the following exception:\n\n"
+    file = '  File "/home/src/project/utils/rates.py", line 40, in rate\n    return RATES[currency]\n'
+    last = HEAD + '  File "<string>", line 7, in transform\nValueError: no rate\n'
+    found = failure(HEAD + file + "KeyError: 'CHF'\n" + direct + last, "no rate", repo_path="/home/src/project")
+    assert found.cause is not None
+    assert (found.cause.file, found.cause.line) == ("utils/rates.py", 40)
+    assert found.cause.code == "return RATES[currency]"
+
+
 def test_a_librarys_cause_is_told_if_it_says_something_new() -> None:
     library = HEAD.replace("mage_ai/x.py", "requests/x.py")
     direct = "\nThe above exception was the direct cause of the following exception:\n\n"

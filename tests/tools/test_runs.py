@@ -42,6 +42,8 @@ async def test_get_run_says_why_a_run_failed_in_one_call(host: Host):
     assert f">  {failure['line']} | " in failure["code"]
     assert "raise ValueError" in failure["code"]
     assert failure["cause"]["error_type"] == "ZeroDivisionError"
+    assert failure["cause"]["code"] == "return row['profit'] / row['revenue']"
+    assert f" {failure['cause']['line']} | " not in failure["code"]
     assert answer.data["never_ran"] == ["export_margins"]
     assert answer.data["history"]["failed_in_a_row"] >= 1
     assert f"retry_run(run={run})" in answer.data["next_steps"][0]
