@@ -163,6 +163,15 @@ def calls(world: World) -> dict[str, list[dict[str, Any]]]:
         ],
         "retry_run": [{**prod, "run": leaky, "from_block": ORDER}, {**prod, "run": odd[0]}, {**prod, "run": leaky}],
         "cancel_runs": [{**prod, "runs": odd}],
+        "create_backfill": [
+            {**prod, "pipeline": UUID_AS_KEPT, "start": "2026-03-01", "end": "2026-03-02", "dry_run": True},
+            {**prod, "pipeline": UUID_AS_KEPT, "start": "2026-03-01", "end": "2026-03-02", "name": f"{ORDER} 1"},
+            {**prod, "pipeline": UUID_AS_KEPT, "start": "2026-03-01", "end": "2026-03-02"},
+            {**prod, "pipeline": f"{UUID}x", "start": f"{ORDER} x", "end": "2026-03-02"},
+        ],
+        "list_backfills": [prod, {**prod, "pipeline": f"{ORDER} x"}],
+        "cancel_backfill": [{**prod, "backfill": 1}],
+        "delete_backfill": [{**prod, "backfill": 1}],
         "create_pipeline": [
             {**prod, "name": f"{ORDER}!", "description": FORGED},
             *({**prod, "name": "copied", "clone_from": UUID_AS_KEPT, "dry_run": dry} for dry in (True, False)),
@@ -331,6 +340,7 @@ async def look_at_every_view(host: Host) -> None:
     for _, told in leaves(json.loads(json.dumps(listed, default=str))):
         assert_clean(told)
     prompts: dict[str, dict[str, str]] = {
+        "backfill_window": {"pipeline": UUID_AS_KEPT, "start": "2026-03-01", "end": "2026-03-02"},
         "compare_env_vars": {"cluster": "prod", "other": "staging"},
         "diagnose_failure": {"pipeline": "leaky_sync"},
         "first_steps": {},

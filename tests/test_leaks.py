@@ -36,7 +36,7 @@ from mage_mcp.demo.script import Output, Script
 from mage_mcp.demo.traces import Raised, raised_in
 from mage_mcp.demo.world import World
 from mage_mcp.server import build_server
-from mage_mcp.settings import Settings
+from mage_mcp.settings import TOOLSETS, Settings
 from tests import registers
 from tests.conftest import ERAS, URL, clock_of
 from tests.host import Person
@@ -251,7 +251,7 @@ async def stage(
         "headers": {"X-Proxy": SecretStr(OURS["header of a proxy"])},
     }
     clusters = tuple(cluster.model_copy(update={**own, **marks}) for cluster in demo_clusters(URL))
-    settings = Settings(clusters=clusters, log_level="DEBUG", audit=str(audit))
+    settings = Settings(clusters=clusters, toolsets=TOOLSETS, log_level="DEBUG", audit=str(audit))
     text.remember_secret(OURS["key of Mage's API"])  # as the settings do when they are loaded
     person = WAYS[way] and replace(WAYS[way], asked=[])
     server = build_server(settings, wire=wire, clock=clock_of(cloud))
@@ -316,6 +316,19 @@ def calls(cloud: CloudWorld) -> dict[str, list[dict[str, Any]]]:
         + [{**prod, "run": leaky[-1], "from_block": block} for block in ("load_accounts", one)]
         + [{**prod, "run": ids[0], "from_block": "export_orders"}],
         "cancel_runs": [{**prod, "runs": runs} for runs in (slow, leaky, [99999], [one], slow)],
+        "create_backfill": [
+            {**prod, "pipeline": "leaky_sync", "start": "2026-03-01", "end": "2026-03-02", "dry_run": True},
+            {**prod, "pipeline": "leaky_sync", "start": "2026-03-01", "end": "2026-03-02", "variables": {"token": one}},
+            {**prod, "pipeline": "leaky_sync", "start": "2026-03-01", "end": "2026-03-02"},
+            {**prod, "pipeline": one, "start": "2026-03-01", "end": "2026-03-02"},
+            *(
+                {**prod, "pipeline": "sales_daily", "start": "2026-03-01", "end": "2026-03-02", key: one}
+                for key in ("start", "end", "interval_type", "interval_units", "name", "variables", "max_runs")
+            ),
+        ],
+        "list_backfills": [prod, {**prod, "pipeline": one}, {**prod, "status": one}, *unknown],
+        "cancel_backfill": [{**prod, "backfill": backfill} for backfill in (1, 1, 99999, one)],
+        "delete_backfill": [{**prod, "backfill": backfill} for backfill in (1, 1, 99999, one)],
         "create_pipeline": [
             {**prod, "name": "made", "description": everything, "tags": [one]},
             *({**prod, "name": "copied", "clone_from": "leaky_sync", "dry_run": dry} for dry in (True, False)),
@@ -401,7 +414,12 @@ async def look_at_every_view(on: Stage, *, first_only: bool = False) -> None:
         "block": ["sync_accounts", one],
         "run_id": [str(leaky), one],
     }
+    days = {"start": "2026-03-01", "end": "2026-03-02"}
     prompts = {
+        "backfill_window": [
+            {"pipeline": "leaky_sync", **days},
+            *({"pipeline": "leaky_sync", **days, name: one} for name in ("pipeline", "start", "end", "interval")),
+        ],
         "compare_env_vars": [{"cluster": "prod", "other": "staging"}, {"cluster": "prod", "other": one}],
         "diagnose_failure": [{"pipeline": "leaky_sync"}, {}, {"run": str(leaky)}, {"run": one}, {"pipeline": one}],
         "first_steps": [{}],

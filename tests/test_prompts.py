@@ -1,6 +1,7 @@
 """Prompts that carry facts, over both Mages, both protocol eras, and Mages and Clouds that are down."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -20,7 +21,7 @@ from mage_mcp.demo.script import SCRIPTS, Script
 from mage_mcp.demo.traces import Raised, raised_in
 from mage_mcp.demo.world import World
 from mage_mcp.server import build_server
-from mage_mcp.settings import Cluster, Settings
+from mage_mcp.settings import TOOLSETS, Cluster, Settings
 from mage_mcp.tools._answer import DATA
 from tests.conftest import URL, clock_of, cloud_host, demo_host, demo_server, stdio_host
 from tests.fences import Fenced, read_markdown
@@ -34,6 +35,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 MOST_BYTES = 12_000
 """3,000 tokens."""
 ALONE: dict[str, dict[str, str]] = {
+    "backfill_window": {"pipeline": "sales_daily", "start": "2026-03-01", "end": "2026-03-07"},
     "diagnose_failure": {"pipeline": "orders_refresh"},
     "first_steps": {},
     "morning_report": {},
@@ -85,6 +87,7 @@ async def test_every_prompt_is_listed_with_title_description_and_arguments(cloud
         name: [argument.name for argument in each.arguments or [] if argument.required] for name, each in listed.items()
     }
     assert required == {
+        "backfill_window": ["pipeline", "start", "end"],
         "compare_env_vars": ["cluster", "other"],
         "diagnose_failure": [],
         "first_steps": [],
@@ -279,6 +282,60 @@ async def test_a_review_shows_definition_graph_code_and_runs(host: Host):
     assert "status: completed" in labelled(text, "latest runs").text
 
 
+async def test_a_window_is_told_with_its_dates_its_code_and_what_it_takes(host: Host):
+    window = {"pipeline": "sales_daily", "start": "2019-03-31", "end": "2019-06-30"}
+    text = await prompt(host, "backfill_window", **window, interval="monthly")
+    assert "The window makes 4 runs, by 1 month, from 2019-03-31T00:00:00Z to 2019-06-30T00:00:00Z" in text
+    assert "No run has an execution date in it so far." in text
+    assert re.search(r"The last completed run took [0-9.]+ s\. Its runs start all at once", text)
+    assert "db_password" in labelled(text, "What it is").text
+    assert "No block's code names the date of the run: every run would do the same" in text
+    assert labelled(text, "Blocks that write data").text.strip() == "export_orders"
+    two_weeks = await prompt(host, "backfill_window", **window, interval="every 2 weeks")
+    assert "The window makes 7 runs, by 2 weeks, from 2019-03-31T00:00:00Z to 2019-06-23T00:00:00Z" in two_weeks
+    hourly = await prompt(host, "backfill_window", **window, interval="6 hours")
+    assert "The window makes 368 runs, by 6 hours" in hourly
+    assert "More than 366 must be asked for: max_runs=368." in hourly
+
+
+async def test_a_window_that_was_run_is_told_with_what_became_of_it(demo: Host):
+    assert demo.world
+    window = {"pipeline": "sales_daily", "start": "2019-03-01", "end": "2019-03-03"}
+    made = (await demo.call("create_backfill", **window)).data
+    demo.world.clock.advance(60)
+    same = await prompt(demo, "backfill_window", **window)
+    assert f"The same window was started before, by backfill {made['backfill']}: create_backfill refuses it." in same
+    assert f"backfill: {made['backfill']}, name: {made['name']}, status: completed" in labelled(same, "backfills").text
+    longer = await prompt(demo, "backfill_window", **{**window, "end": "2019-03-05"})
+    assert "so far: 3 completed. 3 of its 5 dates have one that completed." in longer
+    assert "refuses" not in longer
+
+
+async def test_code_and_variables_that_know_a_date_are_named_and_a_limit_is_counted_with(demo: Host):
+    assert demo.world
+    pipeline = demo.world.pipelines["sales_daily"]
+    config = {"concurrency_config": {"pipeline_run_limit": 2}}
+    demo.world.pipelines["sales_daily"] = replace(pipeline, variables={"since": "2026-01-01", "rows": 5}, config=config)
+    file = "data_loaders/load_orders.py"
+    demo.world.write_file(file, demo.world.files[file].content + "\n# kwargs['execution_date']\n")
+    text = await prompt(demo, "backfill_window", pipeline="sales_daily", start="2019-03-01", end="2019-03-05")
+    assert labelled(text, "names the date of the run").text.strip() == "load_orders"
+    assert labelled(text, "Variables that look like dates").text.strip() == "since"
+    assert "at most 2 at once: that is 10 s at best, and 16 s" in text
+
+
+async def test_a_window_that_cannot_be_ends_in_a_sentence(host: Host):
+    given = {"pipeline": "sales_daily", "start": "2026-03-01", "end": "2026-03-03"}
+    assert "ends (2026-02-01T23:59:59Z) before it starts" in await refused(
+        host, "backfill_window", **{**given, "end": "2026-02-01"}
+    )
+    assert "'fortnight' is no interval" in await refused(host, "backfill_window", **given, interval="fortnight")
+    assert "interval_units is 0" in await refused(host, "backfill_window", **given, interval="0 days")
+    assert "are 9863 runs" in await refused(host, "backfill_window", **{**given, "start": "1999-03-03"})
+    assert "start is neither a time nor an age" in await refused(host, "backfill_window", **{**given, "start": "soon"})
+    assert "Did you mean 'sales_daily'" in await refused(host, "backfill_window", **{**given, "pipeline": "sale_daily"})
+
+
 async def test_a_long_pipeline_is_cut_where_it_has_no_room_and_says_so(demo: Host):
     assert demo.world
     file = "data_loaders/load_orders.py"
@@ -302,11 +359,12 @@ async def test_what_makes_no_sense_is_not_offered(cloud: CloudWorld, era: str):
 
     assert await offered(toolsets=("pipelines",)) == {"first_steps"}
     assert await offered(toolsets=("clusters",)) == set(AMONG_SEVERAL) - {
+        "backfill_window",
         "diagnose_failure",
         "morning_report",
         "review_pipeline",
     }
-    assert await offered(read_only=True) == set(AMONG_SEVERAL) - {"safe_restart", "rotate_secret"}
+    assert await offered(read_only=True) == set(AMONG_SEVERAL) - {"backfill_window", "safe_restart", "rotate_secret"}
 
 
 async def test_a_server_that_only_reads_proposes_no_change_it_cannot_make(era: str, world: World):
@@ -358,12 +416,13 @@ def orders_to_the_model(world: World, monkeypatch: pytest.MonkeyPatch) -> World:
 
 
 @pytest.mark.parametrize(
-    "name", ["diagnose_failure", "review_pipeline", "morning_report", "first_steps", "safe_restart"]
+    "name",
+    ["backfill_window", "diagnose_failure", "review_pipeline", "morning_report", "first_steps", "safe_restart"],
 )
 async def test_orders_in_what_others_wrote_stand_only_in_fences_that_they_cannot_close(
     orders_to_the_model: World, era: str, name: str
 ):
-    arguments = {"pipeline": "orders_refresh"} if "pipeline" in str(ALONE[name]) else ALONE[name]
+    arguments = {**ALONE[name], **({"pipeline": "orders_refresh"} if "pipeline" in ALONE[name] else {})}
     async with demo_host(orders_to_the_model, era) as host:
         text = await prompt(host, name, **arguments)
     outside, blocks = read_markdown(text)
@@ -401,7 +460,7 @@ class Broken(httpx.AsyncBaseTransport):
 
 @asynccontextmanager
 async def broken_host(cloud: CloudWorld, mode: str, *beginnings: str) -> AsyncIterator[Host]:
-    settings = Settings(clusters=demo_clusters(URL))
+    settings = Settings(clusters=demo_clusters(URL), toolsets=TOOLSETS)
     server = build_server(settings, wire=Broken(cloud, *beginnings), clock=clock_of(cloud))
     async with Client(server, mode=mode) as client:
         yield Host(client, person=None)  # type: ignore[arg-type] # nobody is asked
@@ -421,7 +480,7 @@ async def test_a_mage_that_is_down_is_told_in_the_prompt(cloud: CloudWorld, era:
 async def test_a_cloud_that_is_down_is_told_in_the_prompt(cloud: CloudWorld, era: str, name: str):
     async with broken_host(cloud, era, "/cloud/") as host:
         text = await prompt(host, name, **AMONG_SEVERAL[name])
-    if name not in {"diagnose_failure", "review_pipeline"}:
+    if name not in {"backfill_window", "diagnose_failure", "review_pipeline"}:
         assert "Mage Cloud cannot be reached (ConnectError)" in text
 
 

@@ -100,7 +100,10 @@ def scripts(installed: Path) -> Path:
 async def test_an_installed_wheel_serves_all_prompts(installed: Path, era: str):
     nothing_of_ours = {"XDG_CONFIG_HOME": "/nonexistent", "MAGE_MCP_STATE_DIR": str(installed / "state")}
     command = StdioServerParameters(
-        command=str(scripts(installed) / "mage-mcp"), args=["--demo"], env=nothing_of_ours, cwd=installed
+        command=str(scripts(installed) / "mage-mcp"),
+        args=["--demo", "--toolsets", "all"],
+        env=nothing_of_ours,
+        cwd=installed,
     )
     async with Client(command, mode=era) as client:
         listed = (await client.list_prompts()).prompts

@@ -12,7 +12,7 @@ from mage_mcp.client.backfills import (
     BackfillStatus,
     IntervalType,
 )
-from mage_mcp.client.backfills.windows import MOST_RUNS, MOST_UNITS
+from mage_mcp.client.backfills.windows import MOST_RUNS, MOST_UNITS, in_mages_words
 from mage_mcp.text import quoted
 from mage_mcp.tools._args import InPipeline, Limit, Offset, PipelineUuid
 from mage_mcp.tools._confirm import Plan
@@ -21,14 +21,9 @@ from mage_mcp.tools._toolset import Toolset
 
 tools = Toolset("backfills")
 
-_WORDS = {"daily": "day", "hourly": "hour", "weekly": "week", "monthly": "month", "yearly": "year"}
-
 
 def _in_mages_words(interval: Any) -> Any:
-    if not isinstance(interval, str):
-        return interval
-    word = interval.strip().lower().removeprefix("@")
-    return _WORDS.get(word, word.removesuffix("s"))
+    return in_mages_words(interval) if isinstance(interval, str) else interval
 
 
 Interval = Annotated[

@@ -25,7 +25,7 @@ from mage_mcp.text import quoted
 
 _NAMED = 20
 _MOST_RUNNING = 1_000
-_FOR_THE_REST_S = 12.0
+_FOR_THE_REST_S = 20.0
 """What Mage may need to cancel what waits, and we to look: no worker is stopped by itself once only this is left."""
 _SETTLES_S = 1.0
 """Mage's scheduler may be starting runs from a list that it read before the cancel."""
@@ -156,7 +156,8 @@ class BackfillEnder(BackfillCreator):
         counts = await self.counts(record)
         if counts.get("under_way"):
             raise MageInvalid(
-                f"{counts['under_way']} runs of backfill {backfill} have not ended; nothing was deleted.",
+                f"{counts['under_way']} runs of backfill {backfill} ({quoted(record.name, 60)}) have not ended; "
+                "nothing was deleted.",
                 next_step=f"cancel_backfill(backfill={backfill}) first, or wait for their end.",
             )
         acts = [f"delete backfill {backfill} ({quoted(record.name, 60)}, {record.status or 'not started'})"]

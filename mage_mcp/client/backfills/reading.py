@@ -1,7 +1,9 @@
 """Looking at backfills. How many runs they make is counted here: Mage's own count can hang it for good."""
 
 import asyncio
+from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import Field
@@ -10,7 +12,7 @@ from mage_mcp.client.backfills.windows import Window, sound_window
 from mage_mcp.client.models import Answer, Name, Page, UtcTime
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.pipelines import Pipelines
-from mage_mcp.client.records import UNFINISHED, Record, Time
+from mage_mcp.client.records import UNFINISHED, Record, RunRecord, Time
 from mage_mcp.client.replies import count, root, rows
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.client.triggers import Triggers
@@ -72,6 +74,16 @@ class BackfillRow(Answer):
 
 class BackfillPage(Page):
     items: list[BackfillRow]
+
+
+@dataclass(frozen=True)
+class Executed:
+    """What has been run within a window already."""
+
+    counts: dict[str, int]
+    dates_done: int
+    complete: bool
+    """Whether all runs were looked at."""
 
 
 class BackfillReader:
@@ -142,6 +154,24 @@ class BackfillReader:
         wanted: Params = {"status[]": ",".join(statuses), "_format": "with_basic_details", "_limit": most}
         reply = await self._runs(backfill, **wanted)
         return {int(row["id"]): str(row.get("execution_date")) for row in rows(reply, "pipeline_runs")}
+
+    async def executed(self, pipeline: str, window: Window) -> Executed:
+        """Runs of a pipeline with execution dates in a window, whoever started them: by status, and how many of the
+        window's dates have one that completed, from that date to the next. The thousand newest runs are looked at.
+        """
+        params: Params = {"pipeline_uuid": pipeline_uuid(pipeline), "_format": "with_basic_details", "_limit": _ALL}
+        reply = await self._transport.read(api("pipeline_runs"), disable_retries_grouping=True, **params)
+        runs = [RunRecord.model_validate(row) for row in rows(reply, "pipeline_runs")]
+        dates, counts, done = list(window.dates()), dict[str, int](), set[int]()
+        for run in runs:
+            if run.execution_date is None or not window.start <= run.execution_date < window.after(window.last):
+                continue
+            counts[run.status] = counts.get(run.status, 0) + 1
+            if run.status == "completed":
+                done.add(bisect_right(dates, run.execution_date))
+        oldest = min((run.execution_date for run in runs if run.execution_date), default=None)
+        complete = len(runs) < _ALL or oldest is None or oldest < window.start
+        return Executed(counts, len(done), complete)
 
     async def _runs(self, backfill: int, **params: str | int | bool) -> dict[str, Any]:
         params = {"backfill_id": backfill, "disable_retries_grouping": True, "_limit": 0, **params}

@@ -29,6 +29,7 @@ _LENGTHS = {
     "custom": timedelta(seconds=1),
 }
 _MONTHS = {"month": 1, "year": 12}
+_WORDS = {"daily": "day", "hourly": "hour", "weekly": "week", "monthly": "month", "yearly": "year"}
 _YEARS = (1900, 2200)
 """What lies outside is a slip, and far outside Mage's arithmetic ends."""
 
@@ -97,6 +98,12 @@ class Window:
             return len(set(self.dates()) & set(other.dates()))
         step = _LENGTHS[other.interval_type] * other.interval_units
         return sum(1 for date in self.dates() if other.start <= date <= other.end and not (date - other.start) % step)
+
+
+def in_mages_words(interval: str) -> str:
+    """`daily`, `@daily` and `days` are `day`; what is no interval stays as it is."""
+    word = interval.strip().lower().removeprefix("@")
+    return _WORDS.get(word, word.removesuffix("s"))
 
 
 def sound_window(
