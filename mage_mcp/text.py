@@ -3,7 +3,7 @@
 import json
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import quote, quote_plus
 
 MASK = "•••"
@@ -20,6 +20,8 @@ _HIDDEN = re.compile(
     "\U0001d159\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
 )
+UNSEEN = re.compile(f"{_ANSI.pattern}|{_HIDDEN.pattern}")
+"""What `clean` drops."""
 
 # No pattern below may look for its end from every character of a long word: on 100 KB of base64 that takes minutes.
 # Hence bounded repeats, possessive ones (`++`), and names that are taken whole and then looked at.
@@ -133,20 +135,26 @@ def redact(text: str) -> str:
     """Mask what is, or looks like, a secret: known values, credentials in URLs, `password=…`, bearer tokens, keys."""
     if text in _names:
         return text
+    for pattern, masked in masks(text):
+        text = pattern.sub(masked, text)
+    return text
+
+
+def masks(text: str) -> Iterator[tuple[re.Pattern[str], str | Callable[[re.Match[str]], str]]]:
+    """What is masked in a text, in this order, each with what then stands there: `MASK`, and what is kept around it."""
     if _known:
-        text = (_known_pattern or _pattern_of_known()).sub(_mask_known, text)
+        yield _known_pattern or _pattern_of_known(), _mask_known
     if _tokens and len(text) >= _LONGEST_WORD:
-        text = _TOKEN.sub(_mask_token, text)
+        yield _TOKEN, _mask_token
     folded = text.casefold()
     for sign in _SIGNS:  # a loop, since `any` takes twice as long, and this sees every text
         if sign in folded:
             break
     else:
-        return text
+        return
     for signs, pattern, masked in _MASKS:
         if any(sign in folded for sign in signs):
-            text = pattern.sub(masked, text)
-    return text
+            yield pattern, masked
 
 
 def is_secret_name(name: str) -> bool:

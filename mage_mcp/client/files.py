@@ -163,7 +163,7 @@ class Files:
         Python, YAML and JSON are parsed first, never run. Raises MageInvalid, MageNotFound (nothing was written),
         MageWriteUncertain.
         """
-        _refuse_owned(project_path(path))
+        _refuse_owned(await self._texts.checked(path))
         if (replace is None) is not (bool(content) or allow_empty):
             raise MageInvalid("Give content or replace, one of them; nothing was written.")
         if replace is not None and set(replace) != {"old", "new"}:
@@ -205,8 +205,11 @@ def check_text(content: str, path: str) -> str:
 
             try:
                 list(yaml.parse(content, Loader=yaml.SafeLoader))
+            except yaml.MarkedYAMLError as error:  # whose text repeats the line
+                line = error.problem_mark.line + 1 if error.problem_mark else 1
+                raise ValueError(f"{error.problem}, line {line}") from None
             except yaml.YAMLError as error:
-                raise ValueError(str(error)) from None
+                raise ValueError(type(error).__name__) from None
             return ""
         if kind == "json":
             json.loads(content)
@@ -237,9 +240,9 @@ def _new_text(
 
 def _refuse_owned(path: str) -> None:
     """The files that pipelines are made of have tools of their own."""
-    first, _, rest = path.partition("/")
+    first, _, rest = path.casefold().partition("/")
     name = rest.rpartition("/")[2]
-    if first == "pipelines" and name in _OWNED:
+    if first == "pipelines" and name in _OWNED:  # in any case: some disks make no difference
         raise MageInvalid(f"{quoted(path)} is not written here; nothing was written.", next_step=_OWNED[name])
 
 

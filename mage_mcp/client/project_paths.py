@@ -1,19 +1,26 @@
 """Paths of files within a Mage project: checked before anything is sent, and which of them hold secrets."""
 
 import re
+from unicodedata import normalize
 
 from mage_mcp.errors import MageInvalid
-from mage_mcp.text import one_line
+from mage_mcp.text import clean, one_line
 
 _LONGEST = 1_000
 _LONGEST_PART = 255
 # Mage decodes a path twice, so a percent sign would spell any other character; a backslash is a slash elsewhere.
 _PART = re.compile(r"[^/\\%\x00-\x1f\x7f-\x9f\ud800-\udfff]+")
 _SECRET_PART = re.compile(
-    r"io_config.*\.ya?ml.*|\.env.*|.*\.env|profiles\.ya?ml|\.preferences\.yaml|\.?secrets|\.ssh.*|\.git|\.git-credentials"
-    r"|\.netrc|\.pgpass|\.npmrc|\.pypirc|\.htpasswd|\.aws|\.kube|\.docker|.*\.(?:pem|key|p12|pfx|jks|keystore|ppk|kdbx)"
-    r"|id_(?:rsa|dsa|ecdsa|ed25519).*|.*(?:credentials?|service[-_]?account).*\.(?:json|ya?ml|ini|toml)|credentials?"
+    r".*io_config.*\.ya?ml.*|\.env.*|.*\.env(?:\..*)?|profiles\.ya?ml|\.preferences\.yaml|\.?secrets?(?:\.(?:json|ya?ml|toml|ini|cfg|conf|properties|txt))?"
+    r"|\.ssh.*|\.git|\.git-credentials|\.netrc|_netrc|\.pgpass|pgpass\.conf|\.my\.cnf|\.npmrc|\.pypirc|\.htpasswd"
+    r"|\.aws|\.boto|\.s3cfg|\.kube|kubeconfig.*|\.docker|\.databrickscfg|\.snowflake|\.snowsql"
+    r"|.*\.(?:pem|key|p8|p12|pfx|jks|keystore|ppk|kdbx|gpg|tfvars|tfstate)|id_(?:rsa|dsa|ecdsa|ed25519).*"
+    r"|.*(?:credentials?|service[-_]?account|keyfile|client[-_]?secrets?).*\.(?:json|ya?ml|ini|toml)"
+    r"|(?:.*[-_.])?keys?\.json|credentials?"
 )
+_BACKUP = re.compile(r"(?:\.(?:bak|backup|old|orig|save|sav|swp|tmp|\d+)|~|,v)+$")
+_SHORT_NAME = re.compile(r"[^.]{1,6}~\d(?:\.[^.]{0,3})?")
+"""What Windows calls a file with a longer name besides: `io_con~1.yam` may be any."""
 
 
 def project_path(text: str, *, what: str = "file") -> str:
@@ -47,8 +54,19 @@ def readable_path(text: str, *, what: str = "file") -> str:
 
 
 def holds_secrets(path: str) -> bool:
-    """Whether a file's name, or that of a folder above it, says so; `.file_versions/io_config.yaml/1` counts."""
-    return any(_SECRET_PART.fullmatch(part.casefold().rstrip(" .")) for part in path.split("/"))
+    """Whether a file's name, or that of a folder above it, says so; `.file_versions/io_config.yaml/1` counts.
+
+    Names that some file system takes for the same count as the same: in other case, with characters that nobody sees,
+    with a dot, space or `:stream` behind (Windows). So do a copy's, `server.pem.bak`.
+    """
+    return any(map(_tells_of_secrets, path.split("/")))
+
+
+def _tells_of_secrets(part: str) -> bool:
+    plain = normalize("NFKC", clean(part)).casefold().partition(":")[0].rstrip(" .")
+    return any(
+        pattern.fullmatch(name) for name in (plain, _BACKUP.sub("", plain)) for pattern in (_SECRET_PART, _SHORT_NAME)
+    )
 
 
 def _is_part(part: str) -> bool:

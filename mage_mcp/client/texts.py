@@ -77,7 +77,7 @@ class Texts:
         Raises MageInvalid for a path out of the project or of secrets, and for what is no UTF-8 text. Source: Mage
         File.to_dict_async: a missing file and a folder have no size, an empty file has the size 0.
         """
-        path = await self._checked(path)
+        path = await self.checked(path)
         file = root(await self._transport.read(api("file_contents", self._sent(path))), "file_content")
         size, content = file.get("size"), file.get("content")
         if not str(file.get("path")).endswith(f"/{self._sent(path)}"):
@@ -89,8 +89,8 @@ class Texts:
             raise MageInvalid(f"{quoted(path)} is not a text in UTF-8, so it is neither shown nor changed here.")
         return Text(path, content, size, parse_time(file.get("modified_timestamp")))
 
-    async def _checked(self, path: str) -> str:
-        """A path that may be asked for, without the project's name in front."""
+    async def checked(self, path: str) -> str:
+        """A path that may be asked for, without the project's name in front. Raises MageInvalid for another."""
         path = readable_path(path)
         if not self._project:
             found = rows(await self._transport.read(api("status")), "statuses")
@@ -113,7 +113,7 @@ class Texts:
         """
         text = await self.find(path)
         if text is None:
-            raise await self._missing(await self._checked(path))
+            raise await self._missing(await self.checked(path))
         return text
 
     async def _missing(self, path: str) -> MageError:
@@ -179,7 +179,7 @@ class Texts:
         written (empty without `allow_empty`, with a mask in it); MageNotConfigured where the former text cannot be
         kept; MageWriteUncertain where it is not known what the file holds now. Source: Mage FileContentResource.update.
         """
-        path = await self._checked(path)
+        path = await self.checked(path)
         async with self._transport.serial("file", path):
             before = await self.find(path)
             _refuse_changed(before, expected_hash, path)
@@ -239,7 +239,7 @@ class Texts:
         Raises MageNotFound where there is none, else as `edit` does. Source: Mage FileResource.delete, which leaves the
         blocks that use the file where they are.
         """
-        path = await self._checked(path)
+        path = await self.checked(path)
         async with self._transport.serial("file", path):
             before = await self.read(path)
             _refuse_changed(before, expected_hash, path)

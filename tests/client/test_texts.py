@@ -313,6 +313,21 @@ SECRETS = (
     "gcp-service-account.json",
     "credentials.json",
     ".netrc",
+    "my_io_config.yml",
+    "io_config.yaml::$DATA",
+    "keys/server.pem::$DATA",
+    "keys/server.pem.bak",
+    "keys/server.key~",
+    "profiles.yml.1",
+    "IO_CON~1.YAM",
+    ".g\u200cit/config",
+    "\uff49o_config.yaml",
+    ".\u017fecrets/x",
+    "secrets.toml",
+    "prod.env.local",
+    "gcp-key.json",
+    "infra/prod.tfvars",
+    ".databrickscfg",
 )
 
 
@@ -325,7 +340,15 @@ async def test_files_of_secrets_are_neither_read_nor_written(mage: Mage, world: 
 
 
 def test_other_files_are_no_secrets():
-    for path in ("metadata.yaml", "data_loaders/load_credentials.py", "environments/x.py", "utils/keys.py", "a/b.yaml"):
+    for path in (
+        "metadata.yaml",
+        "data_loaders/load_credentials.py",
+        "environments/x.py",
+        "utils/keys.py",
+        "a/b.yaml",
+        "a~b.py",
+        "utils/secrets.py",
+    ):
         assert not holds_secrets(path), path
 
 

@@ -174,3 +174,26 @@ async def test_a_long_file_is_cut_and_says_how_to_go_on(world: World, on_demo: H
     assert "go on with from_line" in answer.data["note"]
     rest = await on_demo.call("read_file", path="utils/long.py", from_line=answer.data["to_line"] + 1)
     assert rest.data["content"].startswith(f"value_{answer.data['to_line']} = ")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "pipelines/sales_daily/metadata.yaml",
+        "demo_project/pipelines/sales_daily/metadata.yaml",
+        "Pipelines/sales_daily/Metadata.YAML",
+        "demo_project/pipelines/sales_daily/triggers.yaml",
+    ],
+)
+async def test_the_files_that_pipelines_are_made_of_are_written_by_no_other_name(host: Host, path: str):
+    sentence = await host.refused("write_file", path=path, content="a: 1\n", dry_run=True)
+    assert "is not written here; nothing was written" in sentence
+
+
+async def test_a_secret_in_a_file_stays_masked_whatever_is_changed_around_it(on_demo: Host):
+    on_demo.world.write_file("utils/keys_of.py", "a = 1\npassword = 'zq8-planted'\n")
+    for dry_run in (True, False):
+        change = {"old": "password", "new": "note"}
+        sentence = await on_demo.refused("write_file", path="utils/keys_of.py", replace=change, dry_run=dry_run)
+        assert "would be seen after this change" in sentence
+    assert "'zq8-planted'" in on_demo.world.files["utils/keys_of.py"].content

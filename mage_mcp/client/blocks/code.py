@@ -4,8 +4,9 @@ import ast
 import platform
 import warnings
 
+from mage_mcp.client.hidden import cuts, hidden_spans, lays_open, masked_lines
 from mage_mcp.errors import MageInvalid
-from mage_mcp.text import one_line, quoted
+from mage_mcp.text import one_line, quoted, show
 
 _DECORATED = frozenset({"custom", "data_exporter", "data_loader", "sensor", "transformer"})
 _LONGEST_LINE = 120
@@ -25,7 +26,7 @@ def check_code(content: str, language: str, file: str) -> str:
             compile(content, file, "exec", dont_inherit=True)
     except SyntaxError as error:
         number = error.lineno or 1
-        line = one_line("".join(content.split("\n")[number - 1 : number]), _LONGEST_LINE)
+        line = one_line("".join(masked_lines(content)[number - 1 : number]), _LONGEST_LINE)
         raise MageInvalid(
             f"Line {number} of the new text of {quoted(file)} is no Python ({one_line(error.msg)}): {line}; nothing "
             "was written.",
@@ -78,15 +79,23 @@ def advice(content: str, language: str, block_type: str) -> str:
 def replaced(content: str, old: str, new: str, file: str) -> str:
     """The text with `new` in the place of `old`, which must stand in it exactly once.
 
-    Raises MageInvalid else, and says where it stands.
+    Raises MageInvalid else, and says where it stands; also where what is masked in the text would be seen afterwards,
+    since what told that it is a secret is gone. A piece of a secret stands nowhere: else it could be guessed.
     """
     old, new = old.replace("\r\n", "\n"), new.replace("\r\n", "\n")
     if not old:
         raise MageInvalid("replace.old is empty; nothing was written.", next_step="Give the text that is to go.")
-    places = _places(content, old)
+    hidden = hidden_spans(content)
+    places = [place for place in _places(content, old) if not cuts(place, place + len(old), hidden)]
     if len(places) == 1:
-        start = places[0]
-        return content[:start] + new + content[start + len(old) :]
+        start, end = places[0], places[0] + len(old)
+        after = content[:start] + new + content[end:]
+        if hidden and lays_open(content, after, start=start, end=end):
+            raise MageInvalid(
+                f"What is masked in {quoted(file)} would be seen after this change; nothing was written.",
+                next_step="Leave the name before it as it is, or ask the person to make this change in Mage.",
+            )
+        return after
     if places:
         lines = ", ".join(str(content.count("\n", 0, place) + 1) for place in places[:_MOST_PLACES])
         raise MageInvalid(
@@ -94,7 +103,7 @@ def replaced(content: str, old: str, new: str, file: str) -> str:
             next_step="Give more of what stands around the one that is meant.",
         )
     raise MageInvalid(
-        f"replace.old does not stand in {quoted(file)}; nothing was written.{_nearly(content, old)}",
+        f"replace.old does not stand in {quoted(file)}; nothing was written.{_nearly(show(content), old)}",
         next_step="Give it exactly as get_block shows it, spaces and line breaks included.",
     )
 
