@@ -12,7 +12,7 @@ from mage_mcp.client.error_texts import ShortError, cause_key
 from mage_mcp.client.models import iso
 from mage_mcp.client.runs.causes import Cause
 from mage_mcp.client.runs.late import LateRuns
-from mage_mcp.client.runs.reading import RunPage
+from mage_mcp.client.runs.pages import RunPage
 from mage_mcp.client.runs.stuck import Unfinished
 from mage_mcp.errors import MageError
 from mage_mcp.prompting.ask import Ask

@@ -8,7 +8,8 @@ from mage_mcp.client.logs import Level, LogPage
 from mage_mcp.client.outputs import BlockOutput
 from mage_mcp.client.runs.changing import Cancelled, Retried
 from mage_mcp.client.runs.deleting import RunsDeleted
-from mage_mcp.client.runs.reading import GroupBy, RunFilter, RunPage, RunStatus
+from mage_mcp.client.runs.pages import RunPage
+from mage_mcp.client.runs.reading import GroupBy, RunFilter, RunStatus
 from mage_mcp.client.runs.reporting import RunReport
 from mage_mcp.text import quoted
 from mage_mcp.tools._args import InPipeline, Limit, Offset, RunRef, RunRefs, RunWords, TriggerRef, WaitS

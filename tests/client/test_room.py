@@ -8,7 +8,7 @@ import pytest
 from mage_mcp.client.models import Answer, how_many_fit
 from mage_mcp.client.room import fair_shares
 from mage_mcp.client.run_rows import RunRow
-from mage_mcp.client.runs.reading import RunPage
+from mage_mcp.client.runs.pages import RunPage
 from mage_mcp.tools._answer import to_result
 
 

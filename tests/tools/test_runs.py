@@ -1,5 +1,7 @@
 """The tools that look at runs, explain, retry and cancel them, over both Mages and both protocol eras."""
 
+from datetime import UTC, datetime
+
 import anyio
 import pytest
 
@@ -157,6 +159,40 @@ async def test_failures_are_grouped_by_cause(host: Host):
     assert by_block["divide_margins"]["error"].startswith("ValueError")
     assert by_block["divide_margins"]["pipelines"] == ["orders_refresh"]
     assert by_block["sub/read_orders"]["count"] >= 1
+
+
+async def test_causes_stand_alone_by_pages_and_are_of_failed_runs_only(host: Host):
+    await failed_run(host)
+    await failed_run(host, "nested_import")
+    page = (await host.call("list_runs", group_by="cause")).data
+    assert {"items", "total"}.isdisjoint(page)
+    assert (await host.call("list_runs", group_by="cause", status="failed")).data["causes"] == page["causes"]
+    first = (await host.call("list_runs", group_by="cause", limit=1)).data
+    assert first["causes"] == page["causes"][:1]
+    assert f"Shown are the 1 commonest of {len(page['causes'])} causes." in first["note"]
+    second = (await host.call("list_runs", group_by="cause", limit=1, offset=first["next_offset"])).data
+    assert second["causes"] == page["causes"][1:2]
+    behind = (await host.call("list_runs", group_by="cause", offset=90)).data
+    assert "past the end" in behind["note"]
+    assert "next_offset" not in behind
+    sentence = await host.refused("list_runs", group_by="cause", status="cancelled")
+    assert "groups failed runs, and status='cancelled' was asked for. Leave one of the two out." in sentence
+
+
+async def test_answers_in_which_times_matter_tell_the_time(host: Host):
+    ended = await failed_run(host)
+    clock = datetime.fromisoformat((await host.call("list_runs", limit=1)).data["now"])
+    if host.world:
+        assert clock == host.world.now.replace(microsecond=0)
+    else:
+        assert abs((datetime.now(UTC) - clock).total_seconds()) < 60
+    assert "now" in (await host.call("list_runs", status="stuck")).data
+    assert "now" in (await host.call("list_runs", group_by="cause")).data
+    run = (await host.call("trigger_pipeline", pipeline="slow_report", variables={"sleep_seconds": 600})).data
+    assert run["now"] >= run.get("started_at", "")
+    assert "now" in (await host.call("get_run", run=run["run"])).data
+    await host.call("cancel_runs", runs=[run["run"]])
+    assert "now" not in (await host.call("get_run", run=ended)).data
 
 
 async def test_get_run_logs_filters_by_block_level_and_text(host: Host):

@@ -12,13 +12,15 @@ from datetime import datetime
 from mage_mcp.client.evidence import Evidence, which_evidence
 from mage_mcp.client.findings import diagnose_running
 from mage_mcp.client.log_files import LogFiles, read_log_files
+from mage_mcp.client.models import DEFAULT_LIMIT, ROOM, ROOM_BY_DEFAULT, how_many_fit
 from mage_mcp.client.paths import api
-from mage_mcp.client.records import RunRecord, TriggerRecord
-from mage_mcp.client.replies import root
+from mage_mcp.client.records import UNFINISHED, RunRecord, TriggerRecord
+from mage_mcp.client.replies import count, root
 from mage_mcp.client.run_rows import RunRow, duration_s, run_row
 from mage_mcp.client.runs.gathering import MISSING
+from mage_mcp.client.runs.pages import RunPage
 from mage_mcp.client.runs.waiting import SETTLED_S, scheduler_status
-from mage_mcp.client.transport import Transport
+from mage_mcp.client.transport import Params, Transport
 from mage_mcp.client.triggers import Triggers
 from mage_mcp.text import one_line, quoted
 
@@ -43,11 +45,42 @@ class Told:
     """By pipeline: seconds that its latest completed run took."""
 
 
-async def stuck_rows(
-    transport: Transport, triggers: Triggers, runs: Sequence[RunRecord], *, pipeline: bool = True
+async def stuck_page(
+    transport: Transport, triggers: Triggers, path: str, params: Params, *, one_pipeline: bool, limit: int, offset: int
+) -> RunPage:
+    """The stuck ones of `limit` runs that have not ended, the oldest made first.
+
+    `total` counts those of this page; `params` filter the runs that are looked at.
+    """
+    asked = {**params, "status[]": ",".join(UNFINISHED), "order_by[]": "id asc"}
+    reply = await transport.read(path, **asked, _limit=limit, _offset=offset)
+    runs = [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
+    unfinished = count(reply, fallback=offset + len(runs))
+    now = transport.clock.utc()
+    found = await _stuck_rows(transport, triggers, runs, now, pipeline=not one_pipeline)
+    fit = how_many_fit([row for _, row in found], room=ROOM if limit > DEFAULT_LIMIT else ROOM_BY_DEFAULT)
+    end = offset + (found[fit][0] if fit < len(found) else len(runs))
+    return RunPage(
+        items=[row for _, row in found[:fit]],
+        total=len(found),
+        next_offset=end if unfinished > end and runs else None,
+        now=now,
+        note=_of_unfinished(found=len(found), end=end, unfinished=unfinished),
+    )
+
+
+def _of_unfinished(*, found: int, end: int, unfinished: int) -> str:
+    """How much of what has not ended was looked at."""
+    if not unfinished:
+        return "No run is waiting or running."
+    looked = f"{unfinished} runs have not ended; {end} of them, the oldest, were looked at." if end < unfinished else ""
+    return f"{looked} {'' if found else 'None of those looked at is stuck.'}".strip()
+
+
+async def _stuck_rows(
+    transport: Transport, triggers: Triggers, runs: Sequence[RunRecord], now: datetime, *, pipeline: bool
 ) -> list[tuple[int, RunRow]]:
     """The stuck ones of these runs, with their places among them, what holds each up and what to do about it."""
-    now = transport.clock.utc()
     told = await _told(transport, triggers, runs, now)
     rows = []
     for place, run in enumerate(runs):

@@ -4,19 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal
 
-from pydantic import Field
-
 from mage_mcp.client.deadline import remaining_s
-from mage_mcp.client.models import DEFAULT_LIMIT, ROOM, ROOM_BY_DEFAULT, Page, how_many_fit
 from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.records import RUN_STATUSES, UNFINISHED, RunRecord
 from mage_mcp.client.replies import count, root
-from mage_mcp.client.run_rows import RunRow, parse_moment, run_row
-from mage_mcp.client.runs.causes import Cause, by_cause
-from mage_mcp.client.runs.gathering import reason_in_logs
-from mage_mcp.client.runs.hanging import stuck_rows
+from mage_mcp.client.run_rows import parse_moment, run_row
+from mage_mcp.client.runs.grouping import cause_page
+from mage_mcp.client.runs.hanging import stuck_page
 from mage_mcp.client.runs.links import run_named
+from mage_mcp.client.runs.pages import RunPage, past_the_end
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.client.triggers import Triggers
 from mage_mcp.errors import MageInvalid, MageNotFound
@@ -28,20 +25,10 @@ RunFilter = Literal["initial", "running", "completed", "failed", "cancelled", "s
 GroupBy = Literal["cause"]
 OnPoll = Callable[[RunRecord, float], Awaitable[None]]
 
-_MOST_FAILED_TO_GROUP = 200
-_MOST_CAUSES = 25
-_MOST_LOGS_READ = 8
-"""Of causes whose runs do not tell the error themselves."""
 _COMMONEST: RunStatus = "completed"
 _POLL_FIRST_S = 1.0
 _POLL_SLOWEST_S = 3.0
 _FOR_THE_ANSWER_S = 4.0
-
-
-class RunPage(Page):
-    items: list[RunRow]
-    causes: list[Cause] = Field(default=[], description="With group_by: failures that share a cause, newest first.")
-    counts: dict[str, int] = Field(default={}, description="Runs by status, for these filters.")
 
 
 class RunReader:
@@ -72,9 +59,15 @@ class RunReader:
         """
         path, params = await self._query(pipeline=pipeline, trigger=trigger, since=since, until=until)
         if group_by == "cause":
-            return await self._causes(path, {**params, "status": "failed"})
+            _refuse_to_group(status)
+            return await cause_page(self._transport, path, {**params, "status": "failed"}, limit=limit, offset=offset)
         if status == "stuck":
-            return await self._stuck(path, params, pipeline=pipeline, limit=limit, offset=offset)
+            page = await stuck_page(
+                self._transport, self._triggers, path, params, one_pipeline=bool(pipeline), limit=limit, offset=offset
+            )
+            if pipeline and not page.items:
+                await self._pipelines.record(pipeline)
+            return page
         if status is not None:
             params["status"] = status
         reply = await self._transport.read(path, **params, _limit=limit, _offset=offset)
@@ -88,8 +81,10 @@ class RunReader:
         if status is None and total and offset == 0:  # Mage counts slowly where there are many: once is enough
             complete = total <= len(records)
             counts = _count(records) if complete else await self._counts(path, params, total=total)
+        now = self._transport.clock.utc()
         return RunPage.fitted(
-            [run_row(record, now=self._transport.clock.utc(), pipeline=not pipeline) for record in records],
+            [run_row(record, now=now, pipeline=not pipeline) for record in records],
+            now=now,
             total=total,
             limit=limit,
             offset=offset,
@@ -206,49 +201,9 @@ class RunReader:
         counts[_COMMONEST] = max(0, total - sum(counts.values()))
         return {status: counts[status] for status in RUN_STATUSES if counts[status]}
 
-    async def _causes(self, path: str, params: Params) -> RunPage:
-        reply = await self._transport.read(path, **params, _limit=_MOST_FAILED_TO_GROUP)
-        records = [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
-        total = count(reply, fallback=len(records))
-        note = "Nothing failed, with these filters." if not records else ""
-        if total > len(records):
-            note = f"Grouped are the latest {len(records)} of {total} failed runs; narrow with since or pipeline."
-        every = by_cause(records)
-        causes = [*await self._told_by_logs(every[:_MOST_CAUSES], records)]
-        fit = how_many_fit(causes, room=ROOM_BY_DEFAULT)
-        if fit < len(every):
-            note = f"{note} Shown are the {fit} commonest of {len(every)} causes.".strip()
-        return RunPage(items=[], causes=causes[:fit], total=total, note=note)
-
-    async def _stuck(self, path: str, params: Params, *, pipeline: str, limit: int, offset: int) -> RunPage:
-        """The stuck ones of `limit` runs that have not ended, the oldest made first."""
-        asked = {**params, "status[]": ",".join(UNFINISHED), "order_by[]": "id asc"}
-        reply = await self._transport.read(path, **asked, _limit=limit, _offset=offset)
-        records = [RunRecord.model_validate(row) for row in root(reply, "pipeline_runs", kind=list)]
-        unfinished = count(reply, fallback=offset + len(records))
-        found = await stuck_rows(self._transport, self._triggers, records, pipeline=not pipeline)
-        if pipeline and not records:
-            await self._pipelines.record(pipeline)
-        fit = how_many_fit([row for _, row in found], room=ROOM if limit > DEFAULT_LIMIT else ROOM_BY_DEFAULT)
-        end = offset + (found[fit][0] if fit < len(found) else len(records))
-        return RunPage(
-            items=[row for _, row in found[:fit]],
-            total=len(found),
-            next_offset=end if unfinished > end and records else None,
-            note=_of_unfinished(found=len(found), end=end, unfinished=unfinished),
-        )
-
-    async def _told_by_logs(self, causes: Sequence[Cause], records: Sequence[RunRecord]) -> Sequence[Cause]:
-        """The same, with errors from the logs where the runs themselves tell none; of the commonest only."""
-        by_id = {record.id: record for record in records}
-        untold = [cause.latest_run for cause in causes if not cause.error][:_MOST_LOGS_READ]
-        errors = await asyncio.gather(*(reason_in_logs(self._transport, by_id[run]) for run in untold))
-        found = dict(zip(untold, errors, strict=True))
-        return [cause.model_copy(update={"error": found.get(cause.latest_run, cause.error)}) for cause in causes]
-
     async def _why_empty(self, pipeline: str, *, total: int, status: str | None, bounded: bool) -> str:
         if total:
-            return f"The offset is past the end: there are {total}."
+            return past_the_end(total)
         what = f"{status} runs" if status else "runs"
         when = " in that time" if bounded else ""
         if not pipeline:
@@ -260,12 +215,13 @@ class RunReader:
         return f"{quoted(pipeline)} has no {what}{when}.{why}"
 
 
-def _of_unfinished(*, found: int, end: int, unfinished: int) -> str:
-    """How much of what has not ended was looked at."""
-    if not unfinished:
-        return "No run is waiting or running."
-    looked = f"{unfinished} runs have not ended; {end} of them, the oldest, were looked at." if end < unfinished else ""
-    return f"{looked} {'' if found else 'None of those looked at is stuck.'}".strip()
+def _refuse_to_group(status: RunFilter | None) -> None:
+    """Raises MageInvalid for another status than that of the runs that have a cause."""
+    if status not in {None, "failed"}:
+        raise MageInvalid(
+            f"group_by='cause' groups failed runs, and status={status!r} was asked for.",
+            next_step="Leave one of the two out.",
+        )
 
 
 def _params(*, pipeline: str = "", status: str | None = None) -> Params:

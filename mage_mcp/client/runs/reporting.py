@@ -54,6 +54,7 @@ class RunReport(Answer):
     history: History | None = None
     blocks: list[BlockState] = []
     next_steps: list[str] = []
+    now: UtcTime | None = Field(default=None, description="Of a run that has not ended.")
     note: str = ""
 
 
@@ -160,6 +161,7 @@ def _report(
             for block in record.block_runs[:_MOST_BLOCKS]
         ],
         next_steps=_next_steps(record, diagnosis, history),
+        now=now if record.status in UNFINISHED else None,
         note=f"{cut} more blocks are not shown." if cut > 0 else "",
     )
 
