@@ -152,6 +152,40 @@ async def test_trigger_pipeline_makes_exactly_one_run_with_its_variables_and_wai
     assert output["rows"][0][1] == "apac"
 
 
+async def test_trigger_pipeline_says_which_variables_nothing_knows_and_runs_all_the_same(host: Host):
+    given = {"sleep_secnds": 1, "sleep_seconds": 0, "colour": "red"}
+    run = (await host.call("trigger_pipeline", pipeline="slow_report", variables=given, wait_s=45)).data
+    assert run["status"] == "completed"
+    assert run["variables"] == given
+    assert (
+        "Nothing seems to know the variables 'sleep_secnds' (did you mean 'sleep_seconds'?), 'colour': the pipeline "
+        "and its trigger have none of that name" in run["note"]
+    )
+
+
+async def test_variables_of_the_pipeline_its_trigger_its_code_and_mage_are_known(host: Host):
+    for given in (
+        {"region": "apac"},
+        {"from_trigger": "no"},
+        {"from_run": "yes"},
+        {"execution_date": "2026-11-01", "env": "dev"},
+        {},
+    ):
+        arguments = {"pipeline": "sales_daily", "trigger": "sales_api", "variables": given}
+        run = (await host.call("trigger_pipeline", **arguments)).data
+        assert "Nothing seems to know" not in run.get("note", ""), given
+
+
+async def test_variables_are_looked_for_where_any_are_given(world: World, demo: Host):
+    await demo.call("trigger_pipeline", pipeline="sales_daily", trigger="sales_api")
+    before = len(world.requests)
+    await demo.call("trigger_pipeline", pipeline="sales_daily", trigger="sales_api")
+    without = len(world.requests) - before
+    before = len(world.requests)
+    await demo.call("trigger_pipeline", pipeline="sales_daily", trigger="sales_api", variables={"region": "apac"})
+    assert len(world.requests) - before == without + 1
+
+
 async def test_trigger_pipeline_keeps_to_one_trigger_of_its_own(host: Host):
     first = (await host.call("trigger_pipeline", pipeline="new_pipeline", wait_s=45)).data
     second = (await host.call("trigger_pipeline", pipeline="new_pipeline", wait_s=45)).data

@@ -14,6 +14,7 @@ from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.records import RunRecord, TriggerRecord
 from mage_mcp.client.replies import root
 from mage_mcp.client.runs.reporting import Report, RunReport, RunReporter
+from mage_mcp.client.runs.unknown_names import unknown_names
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.client.triggers import OURS, OURS_TYPE, Triggers, is_ours
 from mage_mcp.client.triggers.wishes import check_variables
@@ -86,8 +87,10 @@ class RunStarter(RunReporter):
         if execution_date:
             body["execution_date"] = _execution_date(execution_date)
         used, created = await self._trigger(pipeline, trigger)
+        unknown = await self._unknown(pipeline, variables or {}, used)
         with anyio.CancelScope(shield=True):
             record, note = await self._post(used, body)
+        note = f"{note} {unknown}".strip()
         if created:
             note = f"The pipeline has got an event trigger {OURS!r} ({used.id}) for such runs. {note}".strip()
         return record, note
@@ -107,6 +110,15 @@ class RunStarter(RunReporter):
             async with self._making_trigger[pipeline]:
                 made = await self._make_ours(pipeline)
         return made
+
+    async def _unknown(self, pipeline: str, variables: dict[str, Any], trigger: TriggerRecord) -> str:
+        """A word on variables that nothing knows; it costs a request, with the blocks' code, where there are any."""
+        if not variables or set(variables) <= set(trigger.variables):
+            return ""
+        try:
+            return unknown_names(variables, await self._pipelines.with_sources(pipeline), trigger)
+        except MageError:
+            return ""  # only what is asked for has to work
 
     async def _make_ours(self, pipeline: str) -> tuple[TriggerRecord, bool]:
         """Make our trigger unless another call just did; where two servers did at once, the lowest id wins."""
