@@ -214,7 +214,7 @@ async def test_runs_that_go_on_after_a_cancel_are_named(mage: Mage, wire: Wire, 
         wire.spoil("PUT", path, NO_POOL, times=9)
     done = await mage.backfills.cancel(1)
     assert (done.after, done.runs) == ("running", {"under_way": 2})
-    assert done.note.startswith("2 of its runs go on; call it again, or cancel_runs.")
+    assert done.note.startswith("2 of its runs go on, since Mage was just starting them; call it again.")
 
 
 @pytest.mark.anyio

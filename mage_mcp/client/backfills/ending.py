@@ -26,10 +26,11 @@ from mage_mcp.text import quoted
 _NAMED = 20
 _MOST_RUNNING = 1_000
 _FOR_THE_REST_S = 20.0
-"""What Mage may need to cancel what waits, and we to look: no worker is stopped by itself once only this is left."""
+"""What Mage may need to cancel what waits: before that no run is stopped by itself once only this is left."""
+_FOR_THE_ANSWER_S = 6.0
 _SETTLES_S = 1.0
-"""Mage's scheduler may be starting runs from a list that it read before the cancel."""
-_ROUNDS = 3
+_MOST_LOOKS = 20
+"""Mage's scheduler goes on starting runs that it read before the cancel: of 300 it needs most of a minute."""
 
 
 class BackfillCancelled(Change):
@@ -91,7 +92,7 @@ class BackfillEnder(BackfillCreator):
                 after, counts = await self._read_back(record)
         notes = []
         if counts["under_way"]:
-            notes.append(f"{counts['under_way']} of its runs go on; call it again, or cancel_runs.")
+            notes.append(f"{counts['under_way']} of its runs go on, since Mage was just starting them; call it again.")
         elif failed:
             notes.append("Mage's answer was lost or said error; this is what was read afterwards.")
         if record.pipeline_schedule_id is not None:
@@ -114,24 +115,24 @@ class BackfillEnder(BackfillCreator):
         if record.pipeline_schedule_id is not None:
             with suppress(MageRefused, MageInvalid, MageReplyInvalid, MageWriteUncertain):
                 await self._triggers.update([record.pipeline_schedule_id], status="inactive")
-        await self._stop_workers(record.id)
+        await self._stop_runs(record.id, leaving_s=_FOR_THE_REST_S)
         try:
             await self._transport.write("PUT", api("backfills", record.id), {"backfill": {"status": "cancelled"}})
         except (MageFailed, MageReplyInvalid, MageWriteUncertain):
             failed = True
-        for _ in range(_ROUNDS):
+        for _ in range(_MOST_LOOKS):
             await self._transport.clock.sleep(_SETTLES_S)
-            if not await self._stop_workers(record.id):
+            if not await self._stop_runs(record.id, leaving_s=_FOR_THE_ANSWER_S):
                 break
         return failed
 
-    async def _stop_workers(self, backfill: int) -> int:
-        """Cancel what is running, each run by itself; how many that were."""
+    async def _stop_runs(self, backfill: int, *, leaving_s: float) -> int:
+        """Cancel what is running, each run by itself, which stops its worker; how many that were."""
         stopped = 0
         with suppress(MageError):  # what goes on is read back in the end
             running = await self.runs_with(backfill, "running", most=_MOST_RUNNING)
             for run in sorted(running):
-                if remaining_s() < _FOR_THE_REST_S:
+                if remaining_s() < leaving_s:
                     break
                 await self._transport.write("PUT", api("pipeline_runs", run), {"pipeline_run": {"status": "cancelled"}})
                 stopped += 1
