@@ -12,7 +12,7 @@ from mage_mcp.client import Mage as MageClient
 from mage_mcp.client.models import Answer, Change
 from mage_mcp.errors import MageError
 from mage_mcp.tools._answer import to_result
-from mage_mcp.tools._audit import NEVER_SHOWN, masked_arguments
+from mage_mcp.tools._audit import masked_arguments
 from mage_mcp.tools._confirm import Agreement, Consent, Plan, Verdict, ask, can_ask, judge, needs_nobody
 from mage_mcp.tools._deps import App
 from mage_mcp.tools._signature import CLUSTER, CONFIRM, ConfirmCode, dressed, sign
@@ -71,7 +71,7 @@ class _Guard:
                 return planned
         if not mage.protected:
             return Plan()
-        given = {k: v for k, v in _given(arguments).items() if k not in NEVER_SHOWN and v}
+        given = {k: v for k, v in _given(arguments).items() if v}
         shown = ", ".join(f"{k}={v!r}" for k, v in masked_arguments(given).items())
         return Plan(f"{self._title} on {mage.label}, which is protected?", (f"{self._fn.__name__}({shown})",))
 
