@@ -17,7 +17,7 @@ from mage_mcp.settings_load import load_settings
 from tests.distribution import BUNDLED, MANIFEST, REGISTRY, ROOT, bundle, read, with_version
 from tests.host import Host, Person
 from tests.node import tool_or_skip
-from tests.test_wheel import uv_environment, uv_program
+from tests.packaged import uv_environment, uv_program
 
 SCHEMA = ROOT / "tests" / "schemas" / "mcp-server-2025-12-11.json"
 _BASES = {"Argument", "Input", "InputWithVariables", "LocalTransport", "RemoteTransport"}
@@ -107,7 +107,7 @@ def test_the_desktop_bundle_holds_what_its_project_file_builds_from(tmp_path: Pa
     bundle(tmp_path / "bundle")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
-    needed = {*wheel["packages"], *wheel["force-include"], project["project"]["readme"]}
+    needed = {*wheel["packages"], *wheel["force-include"], "README.md"}
     assert needed | set(project["project"]["license-files"]) <= set(BUNDLED)
     assert {file.name for file in (tmp_path / "bundle").iterdir()} == {"manifest.json", *BUNDLED}
 

@@ -1,60 +1,20 @@
 """What is published: it holds what it must and nothing else, and works where neither the checkout nor its tools are."""
 
-import importlib
-import os
 import subprocess
-import sys
 import tarfile
-import tomllib
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.types import TextContent
 
+from tests.packaged import ROOT, scripts
 from tests.test_prompts import AMONG_SEVERAL, MOST_BYTES
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[1]
-PINNED = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["uv"]["exclude-newer"]
 PROMPTS = {file.name for file in (ROOT / "prompts").glob("*.md")}
 MODULES = {str(file.relative_to(ROOT)) for file in (ROOT / "mage_mcp").rglob("*") if file.suffix in {".py", ".typed"}}
-
-
-def uv_program() -> str:
-    """uv, of this environment or from PATH."""
-    try:
-        return importlib.import_module("uv").find_uv_bin()
-    except ImportError:
-        return "uv"
-
-
-def uv_environment() -> dict[str, str]:
-    """What reaches the packages' registry from here, without the environment that the tests run in."""
-    return {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
-
-
-def uv(*arguments: Any, cwd: Path = ROOT) -> None:
-    """Run uv, and say what went wrong."""
-    done = subprocess.run(
-        [uv_program(), "--quiet", *map(str, arguments)],
-        cwd=cwd,
-        env=uv_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.fixture(scope="session")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the source distribution, and the wheel that was made from it."""
-    folder = tmp_path_factory.mktemp("dist")
-    uv("build", "--out-dir", folder)
-    return folder
 
 
 def test_the_wheel_holds_the_package_the_prompts_and_the_license(built: Path):
@@ -72,6 +32,9 @@ def test_the_wheel_holds_the_package_the_prompts_and_the_license(built: Path):
     }
     assert names - info == MODULES | {f"mage_mcp/_prompts/{name}" for name in PROMPTS}
     assert "# mage-mcp" in metadata  # the README
+    links = re.findall(r"\]\((?!#)([^)]+)\)", metadata)
+    assert links
+    assert all(link.startswith("https://") for link in links)  # nothing stands beside it where it is read
 
 
 def test_the_source_distribution_holds_what_the_wheel_is_built_from(built: Path):
@@ -80,20 +43,6 @@ def test_the_source_distribution_holds_what_the_wheel_is_built_from(built: Path)
         names = {member.name.partition("/")[2] for member in archive.getmembers() if member.isfile()}
     made = {".gitignore", "PKG-INFO", "pyproject.toml"}
     assert names == MODULES | made | {f"prompts/{name}" for name in PROMPTS} | {"CHANGELOG.md", "LICENSE", "README.md"}
-
-
-@pytest.fixture(scope="session")
-def installed(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder outside of the checkout, with an environment in which only the wheel and what it needs is."""
-    folder = tmp_path_factory.mktemp("elsewhere")
-    (wheel,) = built.glob("*.whl")
-    uv("venv", "--python", sys.executable, "bare", cwd=folder)
-    uv("pip", "install", "--python", "bare", "--exclude-newer", PINNED, wheel, cwd=folder)
-    return folder
-
-
-def scripts(installed: Path) -> Path:
-    return installed / "bare" / ("Scripts" if sys.platform == "win32" else "bin")
 
 
 @pytest.mark.anyio
