@@ -1,5 +1,6 @@
 """What is published: it holds what it must and nothing else, and works where neither the checkout nor its tools are."""
 
+import re
 import subprocess
 import tarfile
 import zipfile
