@@ -1,9 +1,13 @@
 """The command line. Without a command it serves stdio, since that is what an MCP client's configuration launches."""
 
 import argparse
+import difflib
 import importlib
+import os
+import re
+import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from mage_mcp import __version__
 from mage_mcp.commands import COMMANDS
@@ -34,14 +38,59 @@ try it without a Mage:
 """
 
 
+_INTERRUPTED, _UNREAD = 130, 141
+"""The exit codes of what Ctrl-C ended, and of what was piped into something that ended, as shells have them."""
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
-    arguments = _parser().parse_args(argv)
-    command = importlib.import_module(f"mage_mcp.commands.{arguments.command or 'serve'}")
-    return int(command.run(arguments))
+    try:
+        arguments = _parser().parse_args(argv)
+        command = importlib.import_module(f"mage_mcp.commands.{arguments.command or 'serve'}")
+        code = int(command.run(arguments))
+        if not sys.stdout.closed:
+            sys.stdout.flush()  # now, and not when Python ends and can only complain
+    except KeyboardInterrupt:
+        sys.stderr.write("\n")  # ^C stands in the line
+        return _INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its exit
+        return _UNREAD
+    return code
 
 
-class _Command(argparse.ArgumentParser):
+class _Parser(argparse.ArgumentParser):
+    """Complains in one sentence, with what was probably meant, and not with its whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        if message.startswith("the following arguments are required"):  # whose choices are in the usage
+            self.print_usage(sys.stderr)
+        near = self._near(message)
+        meant = f" Did you mean {' or '.join(near)}?" if near else ""
+        self.exit(2, f"{self.prog}: {message.rstrip('.')}.{meant} `{self.prog} --help` says more.\n")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        sys.stdout.flush()  # --help may be piped into something that ends
+        super().exit(status, message)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Takes all or complains: what is left over is told where the options are known. Values are not repeated."""
+        known, left = super().parse_known_args(args, namespace)
+        if left:
+            options = [word.partition("=")[0] for word in left if word.startswith("-")]
+            self.error(f"unrecognized arguments: {' '.join(options or left)}")
+        return known, left
+
+    def _near(self, message: str) -> list[str]:
+        choice = re.search(r"invalid choice: '?([^' ]*)'? \(choose from (.*)\)", message)
+        if choice:
+            return difflib.get_close_matches(choice[1], re.findall(r"[\w-]+", choice[2]), n=2)
+        shown = [flag for each in self._actions if each.help != argparse.SUPPRESS for flag in each.option_strings]
+        _, _, given = message.partition("unrecognized arguments: ")
+        return difflib.get_close_matches(given.partition(" ")[0], shown, n=1, cutoff=0.7) if given else []
+
+
+class _Command(_Parser):
     """A command's parser, whose module is imported when it is used: serving stdio needs none of them."""
 
     module = ""
@@ -54,7 +103,7 @@ class _Command(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="mage-mcp",
         description="MCP server for Mage. Without a command it serves stdio, as MCP clients launch it.",
         epilog=_EPILOG,
@@ -70,6 +119,11 @@ def _parser() -> argparse.ArgumentParser:
         parser_class=_Command,
     )
     for name, says in COMMANDS.items():
-        command = commands.add_parser(name, help=says, description=f"{says[:1].upper()}{says[1:]}.")
+        command = commands.add_parser(
+            name,
+            help=says,
+            description=f"{says[:1].upper()}{says[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         command.module = name
     return parser

@@ -44,6 +44,7 @@ _TIGHTENING = ("read_only", "protected")
 _CHOICES = {"confirm": ("ask", "person", "never"), "log_level": ("DEBUG", "INFO", "WARNING", "ERROR")}
 _LEFT_BLANK = re.compile(r"\$\{[\w.:-]+\}")
 """What some hosts pass for a field without a value: `${user_config.token}`. A password may begin like it."""
+_IN_THE_FILE = "the config file"
 _TRUE, _FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off"}
 
 
@@ -122,7 +123,8 @@ def _clusters(
             own_tight = _boolean(known.pop(key, False), f"{key} of {where}")
             cluster_tight[key] = own_tight or tight[key]
             told[key] = where if own_tight else sources.get(key, "")
-        known["url"] = mage_url(str(known.get("url", "")), source=f"url of {where}")
+        if isinstance(known.setdefault("url", ""), str):  # else it is told with all that is no text
+            known["url"] = mage_url(known["url"], source=f"url of {where}")
         clusters.append(_cluster(name, {**shared, **known, "file": _unless_own(path)}, cluster_tight))
         sources.update({f"clusters.{name}.{key}": source for key, source in told.items() if source})
     return tuple(clusters)
@@ -189,15 +191,19 @@ def _read_file(named: str | None, *, required_by: Mapping[str, Any]) -> tuple[di
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise MageNotConfigured(
-            f"The config file {path} cannot be read ({type(error).__name__}).", next_step="Correct --config."
+            f"The config file {path} cannot be read ({error.strerror or type(error).__name__}).",
+            next_step="Correct --config or MAGE_CONFIG." if named else "Make it readable, or take it away.",
         ) from None
     except ValueError as error:
-        raise MageNotConfigured(f"The config file {path} is no valid TOML: {one_line(str(error))}.") from None
+        raise MageNotConfigured(
+            f"The config file {path} is no valid TOML: {one_line(str(error))}.", next_step="Correct it there."
+        ) from None
     known = {*_OF_THE_SERVER, *_TIGHTENING, "clusters"}
     if unknown := sorted(set(table) - known):
+        near = difflib.get_close_matches(unknown[0], known, n=1)
         raise MageNotConfigured(
             f"The config file {path} has an unknown key {one_line(unknown[0], 40)!r}.",
-            next_step=f"Known at the top: {', '.join(sorted(known))}.",
+            next_step=f"Did you mean {near[0]!r}?" if near else f"Known at the top: {', '.join(sorted(known))}.",
         )
     return table, path
 
@@ -229,8 +235,9 @@ def _choice(name: str, values: dict[str, Any], sources: dict[str, str], default:
     value = str(values.get(name, default))
     value = value.upper() if choices[0].isupper() else value.lower()
     if value not in choices:
+        source = sources.get(name, name)
         raise MageNotConfigured(
-            f"{sources.get(name, name)} is {one_line(value, 40)!r}.",
+            f"{source if source.startswith(('--', 'MAGE_')) else f'{name} in {source}'} is {one_line(value, 40)!r}.",
             next_step=f"It takes one of: {', '.join(choices)}.",
         )
     return value
@@ -244,10 +251,10 @@ def _tightened(
     places = {
         f"--{name.replace('_', '-')}": given.get(name),
         variable: environment.get(variable),
-        "the config file": file.get(name),
+        _IN_THE_FILE: file.get(name),
     }
     for place, value in places.items():
-        if value not in (None, "") and _boolean(value, place):
+        if value not in (None, "") and _boolean(value, f"{name} in {place}" if place == _IN_THE_FILE else place):
             sources[name] = place
             return True
     return False

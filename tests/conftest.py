@@ -22,7 +22,7 @@ from mage_mcp.settings import TOOLSETS, Settings
 from tests.host import Host, Person
 from tests.lab.mage import RealMage
 
-pytest_plugins = ["tests.lab.plugin"]
+pytest_plugins = ["tests.lab.plugin", "tests.packaged"]
 
 URL = "http://mage.test"
 NO_KEYRING = "keyring.backends.fail.Keyring"

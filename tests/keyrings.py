@@ -67,6 +67,14 @@ class Shared(KeyringBackend):
         self._path.write_text(json.dumps({key: text for key, text in self._read().items() if key != username}))
 
 
+class InHome(Shared):
+    """The same for all processes of one person, whatever a host leaves of their environment."""
+
+    @property
+    def _path(self) -> Path:
+        return Path.home() / "keyring.json"
+
+
 class Broken(KeyringBackend):
     """Fails as libraries do, with what it was to keep in its text."""
 

@@ -251,13 +251,17 @@ def test_several_clusters_come_from_the_file_with_their_secrets_from_the_environ
         ("[clusters.prod]\nheaders = 'planted'\n", "no text: headers"),
         ("[clusters.prod]\nurl = 'http://bob:planted@host.test'\n", "holds a user name or password"),
         ("[clusters.prod]\npasword = 'planted'\n", "unknown key 'pasword'. Did you mean 'password'?"),
-        ("nonsense = 1\n", "unknown key 'nonsense'"),
+        ("nonsense = 1\n", "unknown key 'nonsense'. Known at the top:"),
+        ("[cluster.prod]\nurl = 'http://a.test'\n", "unknown key 'cluster'. Did you mean 'clusters'?"),
+        ("[clusters.prod]\nurl = 6789\n", "no text: url"),
         ("confirm = ['x']\n", "It takes one of"),
+        ("confirm = 'sometimes'\n", "config.toml is 'sometimes'. It takes one of: ask, person, never."),
         ("toolsets = 5\n", "names unknown toolsets: 5"),
-        ("read_only = 'banana'\n", "It takes true or false"),
+        ("read_only = 'banana'\n", "read_only in the config file is 'banana'. It takes true or false"),
         ("password = 'planted'\n", "unknown key 'password'"),
         ("[clusters.prod]\nread_only = 'banana'\n", "read_only of [clusters.prod]"),
-        ("this is no toml", "is no valid TOML"),
+        ("this is no toml", "is no valid TOML: Expected '=' after a key"),
+        ("[clusters.prod\n", "(at line 1, column 15). Correct it there."),
         ("\x00", "is no valid TOML"),
     ],
 )
@@ -271,7 +275,8 @@ def test_a_file_that_cannot_be_understood_is_told_without_its_values(tmp_path: P
 
 def test_a_named_file_must_be_there_and_the_users_own_need_not(tmp_path: Path):
     load()
-    assert "cannot be read" in refused(config=str(tmp_path / "missing.toml"))
+    missing = refused(config=str(tmp_path / "missing.toml"))
+    assert "missing.toml cannot be read (No such file or directory). Correct --config or MAGE_CONFIG." in missing
     assert "cannot be read" in refused({"MAGE_CONFIG": str(tmp_path)})
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from mage_mcp.client.auth import raw_token
 from mage_mcp.client.paths import api
 from mage_mcp.client.replies import rows
 from mage_mcp.client.transport import Transport
@@ -59,6 +60,11 @@ class Health:
         """
         projects = rows(await self._transport.read(api("projects")), "projects")
         return one_line(str(projects[0].get("version") or ""), 40) if projects else ""
+
+    async def uses(self, token: str) -> bool:
+        """Whether requests go with this token, JWT or raw: one that was refused may have been replaced by a login."""
+        _, used = await self._transport.session.headers()
+        return used == raw_token(token)
 
     async def _status_at(self, url: str) -> Status:
         nobody: dict[str, object] = {"url": url, "email": "", "password": None, "token": None}

@@ -9,7 +9,7 @@ COMMANDS = {
     "doctor": "check the settings, every cluster and this installation, and say what to mend",
     "login": "log in once and keep the session's token, in the system's keyring or a file of your own",
     "logout": "forget a kept login, and end its session",
-    "secret": "keep values for set_from, which pass through no conversation: set, list, delete",
+    "secret": "keep secrets for clusters' variables, which no conversation ever holds: set, list, delete",
     "tools": "list the tools with what they risk and cost, as the settings make them",
     "client": "print the configuration for an MCP client, or merge it into the client's file",
 }

@@ -25,7 +25,7 @@ def add_place_options(parser: argparse.ArgumentParser) -> None:
 
 def refuse_on_the_command_line(parser: argparse.ArgumentParser, *flags: str) -> None:
     """Take what people try, so that it is refused without being repeated: argparse would print it."""
-    parser.add_argument("surplus", nargs="*", help=argparse.SUPPRESS)
+    parser.add_argument("surplus", nargs="*", default=[], help=argparse.SUPPRESS)
     for flag in flags:
         parser.add_argument(flag, dest="surplus_flag", nargs="?", const="", help=argparse.SUPPRESS)
 

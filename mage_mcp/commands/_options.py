@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Sequence
 
 from mage_mcp.errors import MageError
 from mage_mcp.settings import Settings
@@ -11,12 +12,17 @@ _VALUES = ("url", "config", "toolsets", "confirm", "audit", "log_level", "demo_p
 _FLAGS = ("read_only", "protected", "demo")
 
 
-def add_settings_options(parser: argparse.ArgumentParser) -> None:
-    """Add them; one that is not given leaves nothing in the namespace, so that it may stand in either place."""
+def add_settings_options(parser: argparse.ArgumentParser, *, shown: Sequence[str] = ()) -> None:
+    """Add them; one that is not given leaves nothing in the namespace, so that it may stand in either place.
+
+    With `shown` the others are taken too, but `--help` does not list what changes nothing there.
+    """
     options = parser.add_argument_group("settings")
 
-    def add(*names: str, **how: object) -> None:
-        options.add_argument(*names, default=argparse.SUPPRESS, **how)  # type: ignore[arg-type]
+    def add(name: str, **how: object) -> None:
+        if shown and name not in shown:
+            how["help"] = argparse.SUPPRESS
+        options.add_argument(name, default=argparse.SUPPRESS, **how)  # type: ignore[arg-type]
 
     add("--url", metavar="URL", help="the Mage server (MAGE_URL)")
     add("--config", metavar="FILE", help="several clusters, as [clusters.NAME] tables (MAGE_CONFIG)")
@@ -27,7 +33,8 @@ def add_settings_options(parser: argparse.ArgumentParser) -> None:
     add("--confirm", choices=("ask", "person", "never"), help="who agrees to what destroys")
     add("--log-level", choices=("DEBUG", "INFO", "WARNING", "ERROR"), help="what goes to stderr")
     add("--demo", action="store_true", help="a simulated Mage: no account, no network")
-    add("--demo-pace", type=_pace, metavar="N", help="whose time passes only while a call waits, N times as fast")
+    # For the tour: the simulated Mage's time passes only while a call waits, N times as fast.
+    add("--demo-pace", type=_pace, metavar="N", help=argparse.SUPPRESS)
 
 
 def _pace(text: str) -> float:

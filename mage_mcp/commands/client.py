@@ -36,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--file", type=Path, metavar="FILE", help="the host's file, where it is not in its usual place")
     parser.add_argument("--force", action="store_true", help="replace or remove an entry that starts something else")
     add_settings_options(parser)
+    parser.epilog = """\
+The settings go into the entry, save secrets: for these there is `mage-mcp login`.
+
+  mage-mcp client cursor --url http://localhost:6789              shows the entry
+  mage-mcp client cursor --url http://localhost:6789 --write      puts it into Cursor's file
+  mage-mcp client cursor --remove                                 takes it out again
+"""
 
 
 def _name(text: str) -> str:
@@ -145,8 +152,16 @@ def _merge(host: Host, path: Path, made: dict[str, Any], arguments: argparse.Nam
         print(f"What was there is kept in {backup}.")
     if is_new_here:
         print(f"The folder was not there: is {host.title} installed?")
-    print(f"{host.after}\n`mage-mcp doctor` says whether Mage answers.")
+    print(host.after)
+    if not getattr(arguments, "demo", False):
+        print(f"`{_doctor(arguments)}` says whether Mage answers, and what to do if not.")
     return 0
+
+
+def _doctor(arguments: argparse.Namespace) -> str:
+    """The check of what was just written, with the flags that this terminal's environment does not stand for."""
+    given = {f"--{name}": value for name in ("url", "config") if (value := getattr(arguments, name, None))}
+    return shlex.join(["mage-mcp", "doctor", *(word for pair in given.items() for word in pair)])
 
 
 def _remove(host: Host, path: Path | None, arguments: argparse.Namespace) -> int:

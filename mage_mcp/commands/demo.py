@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-_INTERRUPTED, _UNREAD = 130, 141
-"""The exit codes of what Ctrl-C ended, and of what was piped into something that ended, as shells have them."""
+_INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended, as shells have it."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,9 +50,6 @@ def _tour(*, fast: bool) -> int:
     except KeyboardInterrupt:
         screen.show(Line("text", "Stopped."))
         return _INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its exit
-        return _UNREAD
     except TourFailed as failed:
         print(f"mage-mcp: {failed}", *failed.lines, sep="\n  ", file=sys.stderr)
         return 1

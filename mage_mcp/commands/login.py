@@ -26,7 +26,7 @@ from mage_mcp.settings import Cluster, is_open_to_eavesdroppers, login_command, 
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_settings_options(parser)
+    add_settings_options(parser, shown=("--url", "--config"))
     add_place_options(parser)
     parser.add_argument("--email", metavar="EMAIL", default="", help="whose login; asked for if left out")
     parser.add_argument(
@@ -40,6 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="take a ready session token from standard input instead (single sign-on)",
     )
     refuse_on_the_command_line(parser, "--password", "--token")
+    parser.epilog = """\
+The password is asked for; without a terminal it is the first line of standard input.
+
+  mage-mcp login --url https://mage.example.com
+  mage-mcp login --cluster prod --cloud
+"""
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ from mage_mcp.settings import Cluster
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    add_settings_options(parser)
+    add_settings_options(parser, shown=("--url", "--config"))
     add_place_options(parser)
     refuse_on_the_command_line(parser)
 

@@ -21,6 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("action", choices=("set", "list", "delete"), help="list shows names, never values")
     parser.add_argument("name", nargs="?", default="", metavar="NAME", help=f"{SECRET_PREFIX} in front may be left out")
     refuse_on_the_command_line(parser, "--value", "--password", "--token")
+    parser.epilog = """\
+The value is asked for; without a terminal it is standard input. The assistant is told the name, and the server fetches
+the value: update_cluster_env_vars(set_from={"VARIABLE": "MAGE_MCP_SECRET_NAME"}).
+
+  mage-mcp secret set SNOWFLAKE_KEY
+  mage-mcp secret set SNOWFLAKE_KEY < key.pem
+"""
 
 
 def run(arguments: argparse.Namespace) -> int:

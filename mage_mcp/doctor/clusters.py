@@ -119,10 +119,12 @@ class _OwnApi:
         cluster = self._cluster
         if cluster.token is not None:
             token, ends = setting_of(cluster, "token"), token_ends(cluster.token.get_secret_value())
-            if ends and ends < datetime.now(UTC):
-                by = how_to_set(cluster, "email", "password") if cluster.password else "the login that is kept"
-                return Finding(f"By {by}: {token} ended on {ends:%Y-%m-%d}.", "warning", f"Take {token} away.")
-            return self._by_token(token, ends)
+            if await self._mage.health.uses(cluster.token.get_secret_value()):
+                return self._by_token(token, ends)
+            with_password = cluster.email and cluster.password
+            by = how_to_set(cluster, "email", "password") if with_password else "the login that is kept"
+            why = f"ended on {ends:%Y-%m-%d}" if ends and ends < datetime.now(UTC) else "was refused"
+            return Finding(f"By {by}: {token} {why}.", "warning", f"Take {token} away.")
         if cluster.email and cluster.password:
             return Finding(f"By {how_to_set(cluster, 'email', 'password')}.")
         if kept := await kept_login(self._store, cluster):

@@ -141,13 +141,14 @@ def _folder() -> Path:
 
 def _command(_: Settings) -> Finding:
     found = shutil.which("mage-mcp")
-    here = f"`{sys.executable} -m mage_mcp`"
+    script = Path(sys.executable).parent / ("mage-mcp.exe" if os.name == "nt" else "mage-mcp")
+    start = str(script) if script.is_file() else f"{sys.executable} -m mage_mcp"
     if found is None:
-        says = f"mage-mcp is not on PATH; this one is {here}."
-        return Finding(says, "warning", "Clients need the absolute path: `mage-mcp client NAME` prints it.")
+        says = f"mage-mcp is not on PATH; this one is {start}."
+        return Finding(says, "warning", f"Clients need the absolute path: `{start} client NAME` prints it.")
     schemes = (sysconfig.get_default_scheme(), sysconfig.get_preferred_scheme("user"))
     scripts = [Path(sys.executable).parent, *(Path(sysconfig.get_path("scripts", scheme)) for scheme in schemes)]
     if Path(found).resolve().parent in [folder.resolve() for folder in scripts]:
         return Finding(f"mage-mcp is {found}.")
-    says = f"mage-mcp on PATH is {found}, of another environment than this one ({here})."
+    says = f"mage-mcp on PATH is {found}, of another environment than this one ({start})."
     return Finding(says, "warning", "Make sure which of them your client starts.")

@@ -4,11 +4,13 @@ import ipaddress
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import anyio
+
 from mage_mcp.client.reaching import Place, addresses, certificate, knock, proxy_of
 from mage_mcp.doctor.report import Finding, Step
 from mage_mcp.settings import Cluster, is_open_to_eavesdroppers, setting_of
 
-_EACH_WITHIN_S = 3.0
+_EACH_WITHIN_S, _TLS_WITHIN_S = 3.0, 2.8
 _SOON = timedelta(days=21)
 _MOST_ADDRESSES = 3
 
@@ -60,7 +62,15 @@ class _Probe:
             return Finding("None: plain http, and it stays on this machine.")
         if proxy := proxy_of(place):
             return Finding(f"Through the proxy ({proxy}); a certificate that is refused shows below.")
-        shown = await certificate(place, self._cluster)
+        shown = None
+        with anyio.move_on_after(_TLS_WITHIN_S):
+            shown = await certificate(place, self._cluster)
+        if shown is None:  # as Mage itself does, which waits for the rest of a request
+            return Finding(
+                f"{place} takes connections, but does not answer a TLS handshake.",
+                "failed",
+                f"Where it is plain http, write http:// in {self._setting}; else check firewall and VPN.",
+            )
         trusted = f", trusted by {setting_of(self._cluster, 'ca_bundle')}" if self._cluster.ca_bundle else ""
         names = _listed(shown.names[:_MOST_ADDRESSES])
         says = f"Certificate for {names} by {shown.issuer}{trusted}, until {shown.ends:%Y-%m-%d}."

@@ -23,6 +23,7 @@ def told_values(settings: Settings) -> tuple[list[Value], list[Check]]:
     for cluster in settings.clusters:
         values.extend(_of_cluster(settings, cluster))
         checks.extend(_unset_variables(settings, cluster))
+        checks.extend(_passwords_of_nobody(cluster))
     return values, checks
 
 
@@ -68,6 +69,14 @@ def _unset_variables(settings: Settings, cluster: Cluster) -> Iterator[Check]:
             says = f"{key}_env of {where} names a variable that is not set here."
             do = f"Set it in the MCP client's configuration. {key}_env holds a variable's name, never the {key} itself."
             yield Check(GROUP, f"{one_line(cluster.name, 40)}.{key}", "warning", says, do)
+
+
+def _passwords_of_nobody(cluster: Cluster) -> Iterator[Check]:
+    for whose, password in (("email", "password"), ("cloud_email", "cloud_password")):
+        if getattr(cluster, password) is not None and not getattr(cluster, whose):
+            says = f"{setting_of(cluster, password)} is set without {setting_of(cluster, whose)}, and is not used."
+            name = password if cluster.name == DEFAULT_CLUSTER else f"{one_line(cluster.name, 40)}.{password}"
+            yield Check(GROUP, name, "warning", says, f"Set {setting_of(cluster, whose)} too.")
 
 
 def how_to_set(cluster: Cluster, *keys: str) -> str:

@@ -83,7 +83,7 @@ def serve_http(server: MageServer, door: Door) -> None:
     where = door.where
     listener = _bound(where.host, where.port)
     if door.tokens is None:
-        log.warning("Nobody is asked for a token: everybody on this machine can do what the server can.")
+        log.warning("Nobody is asked for a token. Everybody on this machine can do what the server can.")
     if not door.keys:
         log.warning("Without --keys-file run one process only: no other opens what this one has sealed.")
     port = listener.getsockname()[1]

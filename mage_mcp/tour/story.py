@@ -41,7 +41,7 @@ async def what_failed(tell: Telling) -> None:
     page = await tell.call("list_runs", digests.causes, cluster="prod", status="failed", since="7d", group_by="cause")
     first = page["causes"][0]
     await tell.says(
-        f"{page['total']} runs, for {len(page['causes'])} different reasons; "
+        f"Runs failed for {len(page['causes'])} different reasons; "
         f"{_and(first['pipelines'])} most often, {first['count']} times."
     )
 

@@ -104,7 +104,7 @@ def test_write_makes_the_file_that_it_printed(client: Client, tmp_path: Path, ho
     assert said.code == 0
     assert parsed(host, path.read_text()) == parsed(host, printed)
     assert f"Added 'mage' in {path}" in said.out
-    assert "mage-mcp doctor" in said.out
+    assert "`mage-mcp doctor --url http://localhost:6789` says whether Mage answers" in said.out
     assert f"is {HOSTS[host].title} installed?" in said.out
 
 

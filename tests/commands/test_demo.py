@@ -337,8 +337,7 @@ def test_ctrl_c_ends_it_and_its_server(place: Place):
     ) as process:
         assert process.stdout
         assert process.stderr
-        while "list_pipelines" not in process.stdout.readline():
-            pass
+        assert any("list_pipelines" in line for line in process.stdout), process.stderr.read()
         process.send_signal(signal.SIGINT)
         rest, trouble = process.stdout.read(), process.stderr.read()
     assert process.returncode == 130

@@ -16,11 +16,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 import keyring.backends.fail
 import pytest
 from pydantic import SecretStr
 
+from mage_mcp import __version__
 from mage_mcp.cli import main
 from mage_mcp.client.clusters.notes import Notes, NotesFile
 from mage_mcp.commands._demo import demo_clusters
@@ -340,6 +342,21 @@ async def test_a_kept_login_helps_where_the_configured_token_has_ended(
     assert seen.check("login")["do"] == "Take MAGE_TOKEN away."
 
 
+async def test_a_token_that_is_refused_is_not_said_to_be_used(cloud: CloudWorld, with_login: str, tmp_path: Path):
+    world = cloud.clusters["prod"].world
+    world.sessions["kept-raw-token"] = world.now + timedelta(days=9)
+    store = kept(with_login, tmp_path, token="kept-raw-token")
+    seen = await look({"MAGE_URL": with_login, "MAGE_TOKEN": "planted-token"}, store=store)
+    assert seen.check("login") | {"state": "warning", "do": "Take MAGE_TOKEN away."} == seen.check("login")
+    assert seen.check("login")["says"] == "By the login that is kept: MAGE_TOKEN was refused."
+
+
+async def test_a_password_without_an_email_is_pointed_at(with_login: str):
+    seen = await look({"MAGE_URL": with_login, "MAGE_PASSWORD": OURS[0], "MAGE_CLOUD_PASSWORD": OURS[0]})
+    assert seen.check("password")["says"] == "MAGE_PASSWORD is set without MAGE_EMAIL, and is not used."
+    assert seen.check("cloud_password")["do"] == "Set MAGE_CLOUD_EMAIL too."
+
+
 async def test_a_keyring_that_is_broken_is_a_warning(with_login: str, tmp_path: Path):
     with using(Broken()):
         seen = await look({"MAGE_URL": with_login}, store=Store(limit_s=1, file=tmp_path / "none.json"))
@@ -427,6 +444,9 @@ async def test_a_server_that_never_answers_takes_a_bounded_time(scheme: str, wai
     assert time.monotonic() - began < 12
     own = seen.of_cluster()
     assert own | {"port": "ok", waits: "failed", "login": "not tried"} == own
+    if waits == "tls":  # a Mage without TLS is just as silent
+        assert "does not answer a TLS handshake" in seen.check("tls", url.partition("//")[2])["says"]
+        assert "write http:// in MAGE_URL" in seen.check("tls", url.partition("//")[2])["do"]
     assert seen.check(waits, url.partition("//")[2])["do"]
     assert seen.states("Mage Cloud") | {"port": "ok", "cluster": "not tried"} == seen.states("Mage Cloud")
 
@@ -577,7 +597,11 @@ async def test_this_installation_is_looked_at(tmp_path: Path, monkeypatch: pytes
 
 async def test_the_command_is_found_where_this_one_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert "not on PATH" in (await look()).check("command")["says"]
+    missed = (await look()).check("command")
+    assert "not on PATH" in missed["says"]
+    start = missed["do"].partition("`")[2].partition(" client NAME`")[0].split()
+    told = (await anyio.run_process([*start, "--version"])).stdout.decode()
+    assert told.split() == ["mage-mcp", __version__], "what it says to type is what starts this one"
     other = tmp_path / "mage-mcp"
     other.write_text("#!/bin/sh\n", encoding="utf-8")
     other.chmod(0o755)

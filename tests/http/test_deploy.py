@@ -19,7 +19,7 @@ from mage_mcp.http.gate import HEALTH
 from mage_mcp.http.names import is_loopback
 from mage_mcp.settings_load import load_settings
 from tests.http.running import serving_http
-from tests.test_wheel import uv
+from tests.packaged import uv
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = (ROOT / "deploy" / "kubernetes.yaml").read_text(encoding="utf-8")
