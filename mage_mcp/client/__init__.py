@@ -28,8 +28,8 @@ from mage_mcp.settings import Cluster
 if TYPE_CHECKING:
     import httpx
 
-    from mage_mcp.client.blocks import Blocks
     from mage_mcp.client.backfills import Backfills
+    from mage_mcp.client.blocks import Blocks
     from mage_mcp.client.files import Files
     from mage_mcp.client.health import Health
     from mage_mcp.client.texts import Texts
