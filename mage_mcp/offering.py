@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from mage_mcp.settings import Cluster
 from mage_mcp.text import quoted, show
-from mage_mcp.tools import RISKS
+from mage_mcp.tools import ALL, RISKS
 from mage_mcp.tools._signature import CLUSTER, CONFIRM
 from mage_mcp.tools._toolset import Risk
 
@@ -22,7 +22,8 @@ def shaped(tool: Tool, clusters: Sequence[Cluster]) -> dict[str, Any]:
     """A tool's input schema as this configuration needs it.
 
     `cluster` is absent where there is one; with several it is an enum, required for what changes something, holding
-    those that accept changes. `confirm` is there for what destroys; for other changes where a cluster is protected.
+    those that accept changes; for reads it says which is meant without it. `confirm` is there for what destroys; for
+    other changes where a cluster is protected.
     """
     properties = dict(tool.parameters.get("properties", {}))
     required = list(tool.parameters.get("required", []))
@@ -37,8 +38,21 @@ def shaped(tool: Tool, clusters: Sequence[Cluster]) -> dict[str, Any]:
             properties[CLUSTER] = {**properties[CLUSTER], "enum": names}
             if risk is not Risk.READ:
                 required.append(CLUSTER)
+            else:
+                properties[CLUSTER]["description"] = f"{names[0]} if not given."
     schema = {**tool.parameters, "properties": properties}
     return {**schema, "required": required} if required else schema
+
+
+def switched_off(name: str) -> str:
+    """A sentence on a tool that is not offered since its toolset is off; empty where there is no such tool at all."""
+    for toolset, tools in ALL.items():
+        if name in tools.risks():
+            return (
+                f"{name} is not offered: toolset {toolset} is off. A person switches it on with MAGE_TOOLSETS or "
+                "--toolsets (names, or all)."
+            )
+    return ""
 
 
 def did_you_mean(word: str, known: Any) -> str:

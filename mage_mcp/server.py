@@ -31,7 +31,7 @@ from mage_mcp.errors import MageError, MageInvalid, MageNotFound, MageReadOnly
 from mage_mcp.instructions import instructions
 from mage_mcp.log_handler import set_up_logging, without_rich
 from mage_mcp.mending import mend_answers
-from mage_mcp.offering import LONGEST_NAME, MOST_TOLD, argument_sentence, did_you_mean, shaped
+from mage_mcp.offering import LONGEST_NAME, MOST_TOLD, argument_sentence, did_you_mean, shaped, switched_off
 from mage_mcp.prompts import PromptServer
 from mage_mcp.resources.listening import watch_runs
 from mage_mcp.resources.listing import listed
@@ -131,6 +131,8 @@ class MageServer(PromptServer):
         if name in self._hidden:
             raise ToolError(show(str(MageReadOnly(f"{name} changes something."))))
         if name not in self._offered:
+            if off := switched_off(name):
+                raise ToolError(off)
             hint = did_you_mean(name, self._offered) or f" There are: {', '.join(self._offered)}."
             raise ToolError(f"There is no tool {one_line(name, LONGEST_NAME)!r}.{hint}")
         offered = self._offered[name]

@@ -79,6 +79,8 @@ def assert_sentence(sentence: str) -> None:
 
 MISUSES: list[tuple[str, dict[str, Any], str]] = [
     ("list_pipeline", {}, "There is no tool 'list_pipeline'. Did you mean 'list_pipelines'?"),
+    ("create_block", {}, "create_block is not offered: toolset authoring is off."),
+    ("list_backfills", {}, "toolset backfills is off. A person switches it on with MAGE_TOOLSETS or --toolsets"),
     ("drop_everything" * 500, {}, "There are: list_clusters, get_cluster"),
     ("list_pipelines", {"serch": "x"}, "'serch' is unknown. Did you mean 'search'?"),
     ("list_pipelines", {"x" * 5000: 1}, "is unknown"),

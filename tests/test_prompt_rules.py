@@ -152,6 +152,9 @@ def test_instructions_cost_little_and_name_only_tools_that_are_on(toolsets, conf
     assert "untrusted" in told
     assert ("only reads" in told) is read_only
     assert ("`confirm` code" in told) is (confirm == "ask" and not read_only)
+    off = [toolset for toolset in TOOLSETS if toolset not in toolsets]
+    assert ("--toolsets" in told) is bool(off)
+    assert ", ".join(off) in told
     assert ("a change names its cluster" in told) is (len(clusters) > 1)
 
 

@@ -40,7 +40,7 @@ def sent_changes(requests: list[Any]) -> list[tuple[str, str]]:
 async def test_no_change_is_offered_and_one_called_anyway_sends_nothing(tmp_path: Path, era: str):
     with serving(tmp_path) as cloud:
         before = {name: cloud.cluster(name) for name in ("prod", "staging")}
-        async with connected(cloud, era, Person(), "--read-only", MAGE_CONFIRM="never") as host:
+        async with connected(cloud, era, Person(), "--read-only", "--toolsets", "all", MAGE_CONFIRM="never") as host:
             names = {tool.name for tool in (await host.client.list_tools()).tools}
             assert {"list_clusters", "get_cluster", "list_runs"} <= names
             assert not names & CHANGES

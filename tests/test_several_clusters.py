@@ -26,6 +26,7 @@ async def test_reads_take_either_cluster_and_say_which_they_read(cloud: CloudWor
         schema = (await schemas(host))["list_pipelines"]
         assert schema["properties"]["cluster"]["enum"] == ["prod", "staging"]
         assert "cluster" not in schema.get("required", [])
+        assert schema["properties"]["cluster"]["description"] == "prod if not given."
         assert (await host.call("list_pipelines", limit=1)).data["cluster"] == "prod"
         answer = await host.call("list_pipelines", limit=1, cluster="staging")
         assert answer.data["cluster"] == "staging"
@@ -36,6 +37,7 @@ async def test_a_change_names_its_cluster(cloud: CloudWorld, era: str):
     async with cloud_host(cloud, era) as host:
         schema = (await schemas(host))["trigger_pipeline"]
         assert "cluster" in schema["required"]
+        assert schema["properties"]["cluster"]["description"] == "Cluster."
         sentence = await host.refused("trigger_pipeline", pipeline="sales_daily")
         assert "on which cluster?" in sentence
         assert "prod, staging" in sentence
