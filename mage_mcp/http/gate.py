@@ -23,6 +23,8 @@ _SENTENCES = {
 _WHO_ARE_YOU = (
     "mage-mcp wants a token: send the header Authorization: Bearer TOKEN, with one that whoever runs it gave you.\n"
 )
+_ONCE = ("host", "origin", "authorization")
+_TWICE = "mage-mcp takes one header each of Host, Origin and Authorization.\n"
 _NO_PAGE = "mage-mcp has no pages to show. This is an address for an MCP client, which sends POST requests.\n"
 _STRANGER = "mage-mcp does not know this token. Ask whoever runs it for one that holds.\n"
 
@@ -60,6 +62,9 @@ class Gate:
             await answer(scope, receive, send)
 
     async def _refused_name(self, request: Request) -> Response | None:
+        # Which of two counts, the first or the last, a proxy before us may see otherwise.
+        if any(len(request.headers.getlist(name)) > 1 for name in _ONCE):
+            return PlainTextResponse(_TWICE, 400)
         refused = await self._names.validate_request(request)
         if refused is None:
             return None

@@ -1,6 +1,7 @@
 """One JSON line before and one after everything that changes something, also for what was declined or refused."""
 
 import json
+import math
 import secrets
 import sys
 from collections.abc import Callable
@@ -93,6 +94,8 @@ class _Masking:
 
     def _of(self, name: str, value: Any, depth: int) -> Any:
         """Values that are set keep their names only; others lose what looks secret."""
+        if value is None:
+            return None
         if name in NEVER_SHOWN or is_secret_name(name):
             return self.of_object(value, depth, names_only=MASK) if isinstance(value, dict) else MASK
         if isinstance(value, dict | list) and depth >= _DEEPEST:
@@ -105,6 +108,8 @@ class _Masking:
             )
         if isinstance(value, list):
             return self._of_list(name, value, depth + 1)
+        if isinstance(value, float) and not math.isfinite(value):
+            return str(value)  # which JSON has no word for
         return beginning(value, _LONGEST_VALUE) if isinstance(value, str) else value
 
 

@@ -81,6 +81,17 @@ async def test_foreign_names_and_foreign_pages_are_refused_with_a_token_or_witho
         assert (await asked(server.url, ALICE, Host="localhost:1234")).status_code == 200
 
 
+async def test_a_header_that_stands_twice_is_refused_whichever_would_count(tmp_path: Path):
+    async with served(tmp_path) as server:
+        right = ("Authorization", f"Bearer {ALICE}")
+        for twice in ([right, ("Authorization", "Bearer x")], [right, ("Origin", "null"), ("Origin", server.base)]):
+            for headers in (twice, twice[::-1]):
+                async with httpx.AsyncClient() as client:
+                    answer = await client.post(server.url, json=PING, headers=[*WANTS.items(), *headers])
+                assert answer.status_code == 400
+                assert "one header each" in answer.text
+
+
 async def test_allowed_names_and_origins_are_let_in_on_every_address(tmp_path: Path):
     """Bound to all addresses, where the SDK by itself would check neither."""
     names = ("--allowed-host", "Mage.Example.test", "--allowed-origin", "https://app.example.test/")

@@ -63,6 +63,12 @@ def test_lines_stay_short(arguments: dict[str, Any], tmp_path: Path):
         assert json.loads(line)["tool"] == "write_file"
 
 
+def test_what_was_not_given_is_not_called_masked_and_every_line_is_json():
+    shown = masked_arguments({"unset": None, "set": None, "variables": {"a": float("nan"), "b": [float("inf")]}})
+    assert shown == {"unset": None, "set": None, "variables": {"a": "nan", "b": ["inf"]}}
+    json.dumps(shown, allow_nan=False)
+
+
 @pytest.mark.parametrize("person", [Person(action="decline"), None], ids=["asked", "previewed"])
 async def test_a_protected_cluster_is_asked_about_with_names_and_without_values(
     cloud: CloudWorld, era: str, person: Person | None
