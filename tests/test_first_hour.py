@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from mcp.client.stdio import stdio_client
 
 from mage_mcp import __version__
 from mage_mcp.demo.cloud import MAGE_LOGIN
+from mage_mcp.hosts.table import HOSTS
 from tests import keyrings
 from tests.conftest import ERAS, NO_KEYRING
 from tests.host import Host, Person
@@ -133,7 +135,7 @@ def test_without_any_mage_there_is_a_tour_and_a_check(newcomer: Newcomer):
     assert "The list of the" in tour
     (own,) = (line for line in tour.splitlines() if "claude mcp add mage" in line)
     assert shlex.split(own)[-1] == str(newcomer.bin / Path(shutil.which("mage-mcp", path=str(newcomer.bin)) or "").name)
-    assert "0 failed" not in newcomer.run("mage-mcp", "doctor", "--demo")
+    assert "[FAIL]" not in newcomer.run("mage-mcp", "doctor", "--demo")
     nothing = newcomer.run("mage-mcp", "doctor", code=1)
     assert "To look around without a Mage: `mage-mcp demo`" in nothing
     assert "DNS knows no mage.invalid" in newcomer.run("mage-mcp", "doctor", "--url", "http://mage.invalid", code=1)
@@ -192,15 +194,24 @@ async def test_from_the_check_to_a_call_and_back_as_the_commands_advise(
     assert not [text for text in newcomer.printed if "planted-and-wrong" in text]
 
 
-def test_every_host_is_given_what_starts_this_server(newcomer: Newcomer):
-    hosts = ("claude-desktop", "cursor", "vscode", "codex", "zed")
-    for host in hosts:
-        printed = newcomer.run("mage-mcp", "client", host, "--demo", "--write")
-        assert str(newcomer.home) in printed, host
-        assert "mage-mcp doctor" not in printed, "there is nothing to check in a simulation"
-    written = [path for path in newcomer.home.rglob("*") if path.is_file()]
-    assert len(written) == len(hosts)
-    program = shutil.which("mage-mcp", path=str(newcomer.bin))
-    assert all(json.dumps(program) in path.read_text(encoding="utf-8") for path in written)
-    add = newcomer.run("mage-mcp", "client", "claude-code", "--demo").splitlines()[0]
-    assert shlex.split(add)[-3:] == ["--", program, "--demo"] or sys.platform == "win32"
+@pytest.mark.parametrize("host", sorted(HOSTS.keys() - {"claude-code"}))
+async def test_what_is_written_for_a_host_starts_this_server(newcomer: Newcomer, host: str):
+    printed = newcomer.run("mage-mcp", "client", host, "--demo", "--write")
+    assert "mage-mcp doctor" not in printed, "there is nothing to check in a simulation"
+    (file,) = (path for path in newcomer.home.rglob("*") if path.is_file())
+    assert str(file) in printed
+    read = tomllib.loads if file.suffix == ".toml" else json.loads
+    entry = read(file.read_text(encoding="utf-8"))[HOSTS[host].table]["mage"]
+    assert entry["command"] == shutil.which("mage-mcp", path=str(newcomer.bin))
+    async with newcomer.launched(entry, "auto") as launched:
+        assert (await launched.call("list_pipelines")).data["cluster"] == "prod"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell's quotes are others there")
+async def test_the_command_for_claude_code_starts_this_server(newcomer: Newcomer):
+    printed = newcomer.run("mage-mcp", "client", "claude-code", "--demo").splitlines()[0]
+    options, _, command = printed.partition(" -- ")
+    assert options == "claude mcp add mage --scope user"
+    program, *arguments = shlex.split(command)
+    async with newcomer.launched({"command": program, "args": arguments}, "auto") as launched:
+        assert (await launched.call("list_pipelines")).data["cluster"] == "prod"
