@@ -17,6 +17,18 @@ LONGEST_NAME = 60
 MOST_TOLD = 5
 """Of what is wrong with a call."""
 
+_ZONES = frozenset({"timezone", "time_zone", "tz"})
+_ALSO_CALLED = {
+    "code": "content",
+    "cron": "interval",
+    "end_date": "end",
+    "path": "folder",
+    "query": "search",
+    "schedule": "interval",
+    "variables": "set",
+}
+"""What models call arguments that are not spelled alike."""
+
 
 def shaped(tool: Tool, clusters: Sequence[Cluster]) -> dict[str, Any]:
     """A tool's input schema as this configuration needs it.
@@ -61,13 +73,25 @@ def did_you_mean(word: str, known: Any) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def said_of_unknown(word: str, known: Sequence[str]) -> str:
+    """What to do instead of an argument that there is not, with a space before it; empty where that is not known."""
+    if word.lower() in _ZONES:  # dropped without a word, 06:30 in Berlin would become 06:30 UTC
+        return " Every time and cron line is UTC: convert it."
+    meant = _ALSO_CALLED.get(word)
+    return f" Did you mean {meant!r}?" if meant in known else did_you_mean(word, known)
+
+
 def argument_sentence(name: str, error: ValidationError) -> str:
     """Which argument is wrong and how, without pydantic's links and without echoing the value."""
     found = error.errors(include_url=False, include_input=False, include_context=False)
-    problems = [f"{_place(e['loc'])}: {e['msg'][:1].lower()}{e['msg'][1:]}" for e in found[:MOST_TOLD]]
+    problems = [f"{_place(e['loc'])}: {_in_words_of_json(e['msg'])}" for e in found[:MOST_TOLD]]
     if len(found) > MOST_TOLD:
         problems.append(f"and {len(found) - MOST_TOLD} more")
     return show(f"{name} was not called: {'; '.join(problems)}.")
+
+
+def _in_words_of_json(message: str) -> str:
+    return f"{message[:1].lower()}{message[1:]}".replace("valid dictionary", "valid object")
 
 
 def _place(parts: Iterable[int | str]) -> str:

@@ -31,7 +31,15 @@ from mage_mcp.errors import MageError, MageInvalid, MageNotFound, MageReadOnly
 from mage_mcp.instructions import instructions
 from mage_mcp.log_handler import set_up_logging, without_rich
 from mage_mcp.mending import mend_answers
-from mage_mcp.offering import LONGEST_NAME, MOST_TOLD, argument_sentence, did_you_mean, shaped, switched_off
+from mage_mcp.offering import (
+    LONGEST_NAME,
+    MOST_TOLD,
+    argument_sentence,
+    did_you_mean,
+    said_of_unknown,
+    shaped,
+    switched_off,
+)
 from mage_mcp.prompts import PromptServer
 from mage_mcp.resources.listening import watch_runs
 from mage_mcp.resources.listing import listed
@@ -141,7 +149,8 @@ class MageServer(PromptServer):
         named = {CLUSTER} if [arguments.get(CLUSTER)] == [cluster.name for cluster in self._clusters] else set()
         if unknown := sorted(set(arguments) - {*known, CONFIRM, *named}):
             hints = " ".join(
-                f"{one_line(arg, LONGEST_NAME)!r} is unknown.{did_you_mean(arg, known)}" for arg in unknown[:MOST_TOLD]
+                f"{one_line(arg, LONGEST_NAME)!r} is unknown.{said_of_unknown(arg, known)}"
+                for arg in unknown[:MOST_TOLD]
             )
             raise ToolError(f"{name} was not called: {hints} It takes: {', '.join(known) or 'nothing'}.")
         if CLUSTER in known:

@@ -132,7 +132,7 @@ MISUSES: list[tuple[str, dict[str, Any], str]] = [
     ("trigger_pipeline", {"pipeline": "sales_dialy"}, "Did you mean 'sales_daily'?"),
     ("trigger_pipeline", {"pipeline": "sales_daily", "trigger": "99999"}, "No trigger 99999"),
     ("trigger_pipeline", {"pipeline": "sales_daily", "trigger": "nope"}, "No trigger 'nope'"),
-    ("trigger_pipeline", {"pipeline": "sales_daily", "variables": ["x"]}, "variables: input should be a valid dict"),
+    ("trigger_pipeline", {"pipeline": "sales_daily", "variables": ["x"]}, "variables: input should be a valid object"),
     ("trigger_pipeline", {"pipeline": "sales_daily", "variables": {"a-b": 1}}, "no variable's name"),
     ("trigger_pipeline", {"pipeline": "sales_daily", "variables": {"a": "•••"}}, "holds the mask"),
     ("trigger_pipeline", {"pipeline": "sales_daily", "variables": {"a": "x" * 60_000}}, "over 50000 characters"),
@@ -162,6 +162,13 @@ MISUSES: list[tuple[str, dict[str, Any], str]] = [
     ("get_run", {"pipeline": "sales_daily", "status": "stuck"}, "status: input should be 'initial', 'running'"),
     ("cancel_runs", {"runs": [987654]}, "No run 987654"),
     ("cancel_runs", {"runs": [1], "confirm": ["x"]}, "confirm: input should be a valid string"),
+    (
+        "create_trigger",
+        {"timezone": "Europe/Berlin"},
+        "'timezone' is unknown. Every time and cron line is UTC",
+    ),
+    ("create_trigger", {"cron": "30 6 * * *"}, "'cron' is unknown. Did you mean 'interval'?"),
+    ("trigger_pipeline", {"pipeline": "sales_daily", "variables": "a=1"}, "variables: input should be a valid object"),
     ("list_triggers", {"type": "weekly"}, "type: input should be 'time'"),
     ("list_triggers", {"pipeline": "x?y"}, "cannot be the uuid of a pipeline"),
 ]

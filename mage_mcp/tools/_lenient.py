@@ -45,8 +45,14 @@ def _as_list(value: Any) -> Any:
     return [part for part in re.split(r",?\s+" if "/" in value else r"[,;\s]+", value.strip()) if part]
 
 
+def _one_as_list(value: Any) -> Any:
+    """One text where a list of them is asked for; it may hold blanks and commas."""
+    return [value] if isinstance(value, str) and value else value
+
+
 IdAsText = BeforeValidator(_as_text)
 AsList = BeforeValidator(_as_list)
+OneAsList = BeforeValidator(_one_as_list)
 
 
 def at_most(most: int) -> BeforeValidator:

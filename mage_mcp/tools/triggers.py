@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from mage_mcp.client.triggers import TriggerPage, TriggerStatus, TriggerType
 from mage_mcp.client.triggers.changing import TriggersChanged
@@ -10,27 +10,18 @@ from mage_mcp.client.triggers.deleting import TriggerDeleted
 from mage_mcp.client.triggers.making import NewTriggerType, TriggerCreated
 from mage_mcp.client.triggers.wishes import Clearable
 from mage_mcp.text import quoted
-from mage_mcp.tools._args import InPipeline, Limit, Offset, PipelineUuid, Search
+from mage_mcp.tools._args import InPipeline, Limit, Offset, PipelineUuid
 from mage_mcp.tools._confirm import Plan
 from mage_mcp.tools._deps import Mage
+from mage_mcp.tools._lenient import AsList, OneAsList, spelled
 from mage_mcp.tools._toolset import Toolset
 
 tools = Toolset("triggers")
 
-_WORDS = {"paused": "inactive", "disabled": "inactive", "enabled": "active"}
-
-
-def _in_mages_words(status: Any) -> Any:
-    if not isinstance(status, str):
-        return status
-    word = status.strip().lower()
-    return _WORDS.get(word, word)
-
-
-Status = Annotated[TriggerStatus, BeforeValidator(_in_mages_words)]
+Status = Annotated[TriggerStatus, spelled(paused="inactive", disabled="inactive", enabled="active")]
 TriggerId = Annotated[int, Field(description="Trigger id.", ge=1)]
 TriggerIds = Annotated[
-    list[Annotated[int, Field(ge=1)]], Field(description="Trigger ids.", min_length=1, max_length=20)
+    list[Annotated[int, Field(ge=1)]], Field(description="Trigger ids.", min_length=1, max_length=20), AsList
 ]
 Interval = Annotated[
     str, Field(description="@once, @hourly, @daily, @weekly, @monthly, @always_on or a cron line, UTC.")
@@ -48,11 +39,11 @@ async def list_triggers(
     pipeline: InPipeline = "",
     status: Annotated[Status | None, Field(description="Only in this state.")] = None,
     type: Annotated[TriggerType | None, Field(description="Only of this type.")] = None,  # noqa: A002 - Mage's word
-    search: Search = "",
+    search: Annotated[str, Field(description="Part of the name, pipeline, a tag or the description.")] = "",
     limit: Limit = 20,
     offset: Offset = 0,
 ) -> TriggerPage:
-    """List triggers (schedules, API and event triggers) with their next and last runs."""
+    """List triggers (schedules, API and event triggers): when each runs next, how its last run went."""
     return await mage.triggers.list(
         pipeline=pipeline, status=status, type=type, search=search, limit=limit, offset=offset
     )
@@ -69,14 +60,14 @@ async def create_trigger(
     status: Annotated[Status, Field(description="inactive: made, not yet running.")] = "active",
     variables: Annotated[dict[str, Any] | None, Field(description="They override the pipeline's.")] = None,
     description: Description = "",
-    tags: Annotated[list[str] | None, Field(description="Tags.")] = None,
+    tags: Annotated[list[str] | None, Field(description="Tags."), OneAsList] = None,
     timeout_s: Timeout = None,
     allow_in_code: AllowInCode = False,
     dry_run: DryRun = False,
 ) -> TriggerCreated:
     """Add a schedule (or API trigger) to a pipeline; says when it first runs.
 
-    Runs start at the interval's own times in UTC: for 06:30 use the cron line 30 6 * * *, not start_time.
+    Runs start at the interval's own times, in UTC all year: 06:30 UTC is the cron line 30 6 * * *, not start_time.
     """
     return await mage.triggers.create(
         pipeline,
@@ -105,7 +96,7 @@ async def update_triggers(
     unset_variables: Annotated[list[str] | None, Field(description="Names to remove.")] = None,
     name: Annotated[str, Field(description="New name.")] = "",
     description: Description = "",
-    tags: Annotated[list[str] | None, Field(description="In place of all it has.")] = None,
+    tags: Annotated[list[str] | None, Field(description="In place of all it has."), OneAsList] = None,
     timeout_s: Timeout = None,
     clear: Annotated[list[Clearable] | None, Field(description="Fields to empty.")] = None,
     allow_in_code: AllowInCode = False,

@@ -178,8 +178,11 @@ async def test_pausing_and_resuming_tell_before_and_after(host: Host, create: Cr
     one, other = answer["triggers"]
     assert (one["before"], one["after"]) == ({"status": "active"}, {"status": "inactive"})
     assert (other["changed"], other["note"]) == (False, "It is so already.")
+    assert f"update_triggers(triggers=[{ids[0]}], status='active') resumes what this paused" in answer["note"]
     assert (await row_of(host, ids[0]))["status"] == "inactive"
-    back = await update(host, ids[0], **one["before"])
+    answer = (await host.call("update_triggers", triggers=str(ids[0]), **one["before"])).data
+    assert "note" not in answer
+    (back,) = answer["triggers"]
     assert back["next_run_at"] == iso(midnight(1))
     await a_few_looks(host)
     assert await runs_of(host, ids[0]) == []
@@ -202,18 +205,30 @@ async def test_objects_are_merged_and_secrets_in_them_are_masked(host: Host, cre
         "trigger"
     ]
     row = await update(
-        host, trigger, variables={"rows": 7, "db_password": "s3cret-of-test"}, unset_variables=["region"]
+        host, trigger, variables={"rows": 7, "db_password": "s3cret-of-test"}, unset_variables=["region", "regoin"]
     )
     assert row["before"] == {"variables": {"region": "eu", "rows": 5}}
     assert row["after"] == {"variables": {"rows": 7, "db_password": "•••"}}
     assert "others" not in row
-    row = await update(host, trigger, timeout_s=0, description="new", tags=["a"])
+    assert row["note"] == "There was no variable regoin to unset."
+    row = await update(host, trigger, timeout_s=0, description="new", tags="a")
     assert row["before"] == {"description": "", "tags": [], "timeout_s": 60}
     assert row["after"] == {"description": "new", "tags": ["a"], "timeout_s": 0}
     row = await update(host, trigger, clear=["description"], variables={"api_key": "another-key"})
     assert row["before"] == {"description": "new", "variables": {"api_key": "•••"}}
     sentence = await host.refused("update_triggers", triggers=[trigger], variables={"api_key": "•••"})
     assert "holds the mask" in sentence
+
+
+async def test_triggers_are_found_by_what_people_call_them(host: Host, create: Create):
+    by_tag = (await create(tags="Billing of tests"))["trigger"]
+    by_name = (await create(name="billing_of_tests at night"))["trigger"]
+    by_description = (await create(description="for the billing of tests"))["trigger"]
+    found = (await host.call("list_triggers", search="billing of tests")).data
+    assert [row["trigger"] for row in found["items"]] == [by_tag, by_name, by_description]
+    assert by_tag in [row["trigger"] for row in (await host.call("list_triggers", search="EMPTY_PIPE")).data["items"]]
+    none = (await host.call("list_triggers", search="no such")).data
+    assert none["note"] == "No trigger fits; fewer filters show more."
 
 
 async def test_an_unknown_trigger_among_several_keeps_all_from_being_changed(host: Host, create: Create):
@@ -355,7 +370,7 @@ async def test_before_the_run_of_the_present_period_is_deleted_it_is_said_that_m
     deleted = (await host.call("delete_runs", runs=[run["run"]])).data
     again = f"Mage starts the run of {iso(midnight())} again at once, since trigger {trigger} (@daily) is active"
     assert f"- {again}" in host.person.asked[-1]
-    assert deleted["note"] == f"{again}."
+    assert deleted["note"].endswith(f"{again}.")
     await a_few_looks(host)
     assert len(await runs_of(host, trigger)) == 1
     await update(host, trigger, status="inactive")
@@ -367,6 +382,9 @@ async def test_a_trigger_whose_pipeline_is_gone_is_still_paused_and_deleted(
     await mage.post("/api/pipelines", json={"pipeline": {"name": "short_lived", "type": "python"}})
     trigger = (await create(pipeline="short_lived"))["trigger"]
     await mage.delete("/api/pipelines/short_lived")
+    left = (await host.call("list_triggers", pipeline="short_lived")).data
+    assert [row["trigger"] for row in left["items"]] == [trigger]
+    assert left["note"] == "Pipeline short_lived is gone; its triggers stayed."
     row = await update(host, trigger, status="inactive")
     assert row["after"] == {"status": "inactive"}
     assert "Mage answered with an error" in row["note"]

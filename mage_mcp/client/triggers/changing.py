@@ -12,7 +12,7 @@ from pydantic import Field
 from mage_mcp.client.models import ROOM, Answer, Change, Name, Names, Untrusted, UtcTime, how_many_fit, iso
 from mage_mcp.client.paths import api
 from mage_mcp.client.records import TriggerRecord
-from mage_mcp.client.triggers.following import TriggerForesight, laid_over, reschedules
+from mage_mcp.client.triggers.following import TriggerForesight, how_to_resume, laid_over, reschedules
 from mage_mcp.client.triggers.judging import first_run_note, makes_up_for, next_run, runs_present_period
 from mage_mcp.client.triggers.reading import InCode, is_ours
 from mage_mcp.client.triggers.wishes import Wish, fields_of, on_the_wire, same, shown_fields, wish
@@ -99,7 +99,9 @@ class TriggerChanger(TriggerForesight):
         if dry_run:
             return _would(records, wanted, notes=[await self.what_follows(r, wanted) for r in records])
         kept = {record.id for record in records if record.name in in_code[record.pipeline_uuid]}
-        return _fitted(await self._all_turns(records, wanted, kept), note=wanted.note)
+        rows = await self._all_turns(records, wanted, kept)
+        paused = [row.trigger for row in rows if row.before.get("status") == "active"]
+        return _fitted(rows, note=f"{wanted.note} {how_to_resume(paused)}".strip())
 
     async def _code_of(self, pipeline: str) -> tuple[str, InCode]:
         try:
@@ -149,7 +151,8 @@ class TriggerChanger(TriggerForesight):
             _refuse(before, wanted)
             fields = wanted.over(before)
             if not fields:
-                return _row(before, changed=False, others=_others(first, before), note="It is so already.")
+                note = f"It is so already. {wanted.never_there(before)}".strip()
+                return _row(before, changed=False, others=_others(first, before), note=note)
             follows = await self.what_follows(before, wanted)
             with anyio.CancelScope(shield=True):
                 sent = await self._send(before, fields)
@@ -157,7 +160,7 @@ class TriggerChanger(TriggerForesight):
         if sent.error and fields_of(after) == fields_of(before):
             raise sent.error
         now = self._transport.clock.utc()
-        sent.notes += [follows, first_run_note(after, now=now)]
+        sent.notes += [follows, first_run_note(after, now=now), wanted.never_there(before)]
         turn = _Turn(first, before, after, sent)
         return _told(turn, next_run(after, now=now) if after.status == "active" else None)
 

@@ -73,3 +73,9 @@ def _what_goes_on(record: TriggerRecord, runs: dict[int, str]) -> str:
 
 def _ids(runs: Sequence[int]) -> str:
     return ", ".join(map(str, runs[:10])) + (f" and {len(runs) - 10} more" if len(runs) > 10 else "")
+
+
+def how_to_resume(paused: Sequence[int]) -> str:
+    """The call that takes a pause back, and no more: what had been paused before stays so."""
+    call = f"update_triggers(triggers={list(paused)}, status='active')"
+    return f"Mage does not resume by itself: {call} resumes what this paused." if paused else ""

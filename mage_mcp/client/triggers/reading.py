@@ -71,6 +71,10 @@ class TriggerRow(Answer):
         )
 
 
+Records = list[TriggerRecord]
+"""Named, since `list` is a method where it is used."""
+
+
 class TriggerPage(Page):
     items: list[TriggerRow]
 
@@ -103,10 +107,11 @@ class TriggerReader:
         limit: int = 20,
         offset: int = 0,
     ) -> TriggerPage:
-        """One page of triggers by id. Mage filters by status and type; `search` (in the name) is done here.
+        """One page of triggers by id. Mage filters by status and type; `search` is done here.
 
-        Raises MageNotFound for an unknown pipeline. Source: Mage PipelineScheduleResource.collection, whose
-        `pipeline_uuid` parameter is ignored: the child path filters.
+        A deleted pipeline's triggers are found, for they stay. Raises MageNotFound for a pipeline that has none and is
+        not there. Source: Mage PipelineScheduleResource.collection, whose `pipeline_uuid` parameter is ignored: the
+        child path filters.
         """
         params: Params = {
             "_limit": _ALL if search or pipeline else limit,
@@ -119,14 +124,16 @@ class TriggerReader:
         path = (
             api("pipelines", pipeline_uuid(pipeline), "pipeline_schedules") if pipeline else api("pipeline_schedules")
         )
+        gone = ""
         try:
             reply, named = await asyncio.gather(self._transport.read(path, **params), self._in_file_if_told(pipeline))
+            records = [TriggerRecord.model_validate(row) for row in root(reply, "pipeline_schedules", kind=list)]
         except MageNotFound:
-            raise await unknown_pipeline(self._transport, pipeline) from None
-        records = [TriggerRecord.model_validate(row) for row in root(reply, "pipeline_schedules", kind=list)]
+            records, named = await self._left_behind(pipeline, params), set()
+            reply, gone = {}, f"Pipeline {quoted(pipeline)} is gone; its triggers stayed."
         total = count(reply, fallback=offset + len(records))
         if search or pipeline:
-            records = sorted((r for r in records if search.lower() in r.name.lower()), key=lambda record: record.id)
+            records = sorted((r for r in records if _holds(r, search)), key=lambda record: record.id)
             total = len(records)
             records = records[offset : offset + limit]
         return TriggerPage.fitted(
@@ -134,12 +141,20 @@ class TriggerReader:
             total=total,
             limit=limit,
             offset=offset,
-            note=""
+            note=gone
             if records
-            else "No trigger fits."
+            else _none_fits(pipeline, filtered=bool(search or status or type))
             if not total
             else f"The offset is past the end: there are {total}.",
         )
+
+    async def _left_behind(self, pipeline: str, params: Params) -> Records:
+        """Triggers of a pipeline that is gone. Raises MageNotFound, with the nearest names, where there are none."""
+        reply = await self._transport.read(api("pipeline_schedules"), **params)
+        every = [TriggerRecord.model_validate(row) for row in root(reply, "pipeline_schedules", kind=list)]
+        if left := [record for record in every if record.pipeline_uuid == pipeline]:
+            return left
+        raise await unknown_pipeline(self._transport, pipeline) from None
 
     async def of_pipeline(self, pipeline: str) -> Sequence[TriggerRecord]:
         """All triggers of one pipeline, by id. Raises MageNotFound without near names, which callers add."""
@@ -243,6 +258,19 @@ class TriggerReader:
     async def _all(self) -> Sequence[TriggerRecord]:
         reply = await self._transport.read(api("pipeline_schedules"), _limit=_ALL)
         return [TriggerRecord.model_validate(row) for row in root(reply, "pipeline_schedules", kind=list)]
+
+
+def _holds(record: TriggerRecord, search: str) -> bool:
+    """People ask for "the billing schedules", and the word may stand in any of these."""
+    texts = (record.name, record.pipeline_uuid, record.description, *record.tags)
+    word = search.strip().casefold()
+    return any(word in text.casefold() or word.replace(" ", "_") in text.casefold() for text in texts)
+
+
+def _none_fits(pipeline: str, *, filtered: bool) -> str:
+    if filtered:
+        return "No trigger fits; fewer filters show more."
+    return f"{quoted(pipeline)} has no trigger." if pipeline else "There is no trigger."
 
 
 def is_ours(record: TriggerRecord) -> bool:

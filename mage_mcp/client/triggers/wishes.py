@@ -62,6 +62,11 @@ class Wish:
         present = fields_of(record)
         return {name: value for name, value in wanted.items() if not same(value, present[name])}
 
+    def never_there(self, record: TriggerRecord) -> str:
+        """A word on variables to unset that are not there: a name may be misspelt."""
+        names = [one_line(name, 60) for name in self.unset_variables if name not in record.variables]
+        return f"There was no variable {', '.join(names[:10])} to unset." if names else ""
+
 
 def wish(*, now: datetime, start_time: str = "", **given: Any) -> Wish:
     """The wish for these values, as `Wish` names them.
