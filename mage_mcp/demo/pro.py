@@ -137,6 +137,14 @@ def delete_workspace(call: Call) -> Body:
     return {"workspace": _shown(call, workspace), "metadata": None}
 
 
+@answers("GET deployment_settings/:id/deployments")
+def list_deployments(call: Call) -> Body:
+    """Nothing of it is documented: refused, but not as what is unknown is."""
+    if call.world.pro is None:
+        raise Crash("No module named 'mage_ai.api.resources.DeploymentSettingResource'", "ModuleNotFoundError")
+    raise ApiError(403, "unauthorized_access", "You don't have access to list deployments.")
+
+
 @answers("POST deployment_settings/:id/deployments")
 def create_deployment(call: Call) -> Body:
     if call.world.pro is None:

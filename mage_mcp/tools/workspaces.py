@@ -10,6 +10,7 @@ from mage_mcp.client.workspaces.checks import Commit
 from mage_mcp.tools._args import Limit, Offset, Search
 from mage_mcp.tools._confirm import Plan
 from mage_mcp.tools._deps import Mage
+from mage_mcp.tools._lenient import spelled
 from mage_mcp.tools._secrets import values_from
 from mage_mcp.tools._toolset import Toolset
 
@@ -30,7 +31,9 @@ Lifecycle = Annotated[
 ]
 Settings = Annotated[bool, Field(description="Take over the main project's environment variables.")]
 DryRun = Annotated[bool, Field(description="Only say what would change.")]
-Act = Annotated[Action, Field(description="patch takes the arguments below.")]
+Act = Annotated[
+    Action, Field(description="patch takes the arguments below."), spelled(start="resume", pause="stop", update="patch")
+]
 
 
 @tools.read("List workspaces")
@@ -98,7 +101,7 @@ async def update_workspace(
     update_workspace_settings: Settings = False,
     dry_run: DryRun = False,
 ) -> WorkspaceChange:
-    """Stop, resume or patch a workspace, or add it to the ingress. A patch restarts it."""
+    """Stop, resume (start) or patch a workspace, or add it to the ingress. A patch restarts it."""
     return await mage.workspaces.update(
         workspace,
         action,
@@ -141,7 +144,7 @@ async def _plan_deploy(
     target_directory: TargetDirectory,
 ) -> Plan:
     return _plan(
-        mage.workspaces.plan_deploy(
+        await mage.workspaces.plan_deploy(
             setting, Commit(commit, branch, message, environment, target_branch, target_directory)
         )
     )

@@ -173,3 +173,13 @@ def test_a_page_of_pipelines_tells_how_many_there_are(facts: Facts) -> None:
     page = facts.wire.get("/api/pipelines", search="team_report", _limit=3, _offset=3)
     assert [pipeline["uuid"] for pipeline in page["pipelines"]] == [f"team_report_0{number}" for number in (4, 5, 6)]
     assert page["metadata"] == {"count": 40, "results": 3, "next": True}
+
+
+def test_deployments_are_as_unknown_to_a_reader_as_to_who_makes_one(facts: Facts) -> None:
+    """So a person need not be asked about one that cannot be made."""
+    path = "/api/deployment_settings/production/deployments"
+    missing = "No module named 'mage_ai.api.resources.DeploymentSettingResource'"
+    with pytest.raises(Refused, match=missing):
+        facts.wire.get(path, _limit=1)
+    with pytest.raises(Refused, match=missing):
+        facts.wire.post(path, {"deployment": {}})

@@ -75,8 +75,10 @@ async def test_a_mage_without_workspaces_says_so_in_a_sentence(host: Host):
         assert "has no workspaces: it is a project of its own." in sentence
         assert "Mage Pro" in sentence
     deployment = {"setting": "prod", "commit": SHA, "branch": "main", "message": "x"}
+    host.person.asked.clear()
     sentence = await host.refused("deploy_commit", **deployment, environment="staging", target_branch="main")
     assert "has no deployments. They belong to Mage Pro." in sentence
+    assert host.person.asked == []
 
 
 async def test_that_there_are_none_is_found_out_once(world: World):
@@ -142,11 +144,11 @@ async def test_stopping_a_workspace_asks_and_stopping_it_again_does_nothing(worl
     async with hosting(world, era, person) as host:
         stopped = await host.call("update_workspace", workspace="analytics", action="stop")
         assert (stopped.data["before"], stopped.data["after"]) == ("RUNNING", "STOPPED")
-        assert "Stop workspace analytics?" in person.asked[0]
+        assert "Stop workspace analytics of Mage at" in person.asked[0]
         again = await host.call("update_workspace", workspace="analytics", action="stop")
         assert again.data["changed"] is False
         assert len(person.asked) == 1
-        resumed = await host.call("update_workspace", workspace="analytics", action="resume")
+        resumed = await host.call("update_workspace", workspace="analytics", action="start")
         assert resumed.data["after"] == "PENDING"
         assert len(person.asked) == 1
 
@@ -157,7 +159,7 @@ async def test_a_client_that_cannot_ask_gets_a_preview_and_a_code(world: World, 
         assert preview.data["changed"] is False
         assert "sandbox" in pro.workspaces
         done = await host.call("delete_workspace", workspace="sandbox", confirm=preview.data["confirm"])
-        assert done.data["after"] == "gone"
+        assert done.data["after"] == "deleted"
         assert set(pro.workspaces) == {"analytics"}
 
 
@@ -235,6 +237,7 @@ async def test_a_commit_is_deployed_once_a_person_agreed(world: World, pro: Pro,
         answer = await host.call("deploy_commit", **COMMIT)
     assert answer.data["changed"] is True
     assert "whether it succeeds is shown" in answer.data["note"]
+    assert '"status":"pending"' in answer.data["answered"]
     assert f"deploy commit {SHA} of branch main" in person.asked[0]
     assert pro.deployments == [
         {

@@ -1,5 +1,6 @@
 """Doing things with workspaces, each looked up first and read back after."""
 
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from mage_mcp.client.workspaces.container import changed, parsed, written
 from mage_mcp.client.workspaces.models import Deployment, WorkspaceChange
 from mage_mcp.client.workspaces.place import Place
 from mage_mcp.client.workspaces.reading import WorkspaceReader, name_of, status_of
-from mage_mcp.errors import MageError, MageInvalid, MageUnsupported, MageWriteUncertain
+from mage_mcp.errors import MageError, MageInvalid, MageRefused, MageReplyInvalid, MageUnsupported, MageWriteUncertain
 from mage_mcp.text import one_line, quoted
 
 Action = Literal["stop", "resume", "patch", "add_to_ingress"]
@@ -72,13 +73,11 @@ class Workspaces(WorkspaceReader):
         place = await self._management.place()
         record = await self._record(place, name)
         if action == "stop" and status_of(record) != _STOPPED:
-            return Planned(
-                f"Stop workspace {quoted(name)}?",
-                (f"stop {quoted(name)}: what runs there is interrupted, and its schedules rest",),
-            )
+            return Planned(f"Stop workspace {quoted(name)} of {self._transport.cluster.label}?", (_stops(name),))
         if action == "patch":
             _, lines = _patched(record, **how)
-            return Planned(f"Change workspace {quoted(name)}? It restarts.", tuple(lines))
+            of = self._transport.cluster.label
+            return Planned(f"Change workspace {quoted(name)} of {of}? It restarts.", tuple(lines))
         return Planned()
 
     async def update(self, name: str, action: Action, *, dry_run: bool = False, **how: Any) -> WorkspaceChange:
@@ -103,10 +102,8 @@ class Workspaces(WorkspaceReader):
             if action == "stop" and before == _STOPPED:
                 return _nothing(name, before, "It was stopped already, so nothing was sent.")
             if dry_run:
-                would = lines or [f"{action} {quoted(name)}"]
-                return WorkspaceChange(
-                    changed=False, would=would, workspace=name, before=before, diff=lines, note="A dry run."
-                )
+                would = lines or [_stops(name) if action == "stop" else f"{action} {quoted(name)}"]
+                return WorkspaceChange(changed=False, would=would, workspace=name, before=before)
             wanted = _WANTED.get(action)
             with anyio.CancelScope(shield=True):
                 lost = await self._send(place, "PUT", api("workspaces", name), {"action": action, **body})
@@ -119,7 +116,7 @@ class Workspaces(WorkspaceReader):
         """What is lost with it. Raises MageNotFound."""
         record = await self._record(await self._management.place(), name)
         return Planned(
-            f"Delete workspace {quoted(name)}?",
+            f"Delete workspace {quoted(name)} of {self._transport.cluster.label}?",
             (f"delete {quoted(name)} ({status_of(record) or 'unknown'}): its workload, configuration and access",),
         )
 
@@ -136,15 +133,25 @@ class Workspaces(WorkspaceReader):
             changed=not after or not lost,
             workspace=name,
             before=before,
-            after=after or "gone",
+            after=after or "deleted",
             note=f"{lost} {note} Its volume may stay in Kubernetes, as its retention policy says.".strip(),
         )
 
-    def plan_deploy(self, setting: str, commit: Commit) -> Planned:
-        """What a deployment replaces. Raises MageInvalid as `deploy` does."""
+    async def plan_deploy(self, setting: str, commit: Commit) -> Planned:
+        """What a deployment replaces. Raises MageInvalid and MageUnsupported as `deploy` does.
+
+        Source: of an unknown resource Mage refuses to read the children for the same reason as to make one.
+        """
         check_commit(setting, commit)
+        path = self._deployments(setting)
+        try:
+            await self._transport.read(path, _limit=1)
+        except MageUnsupported:
+            raise self._there_are_no_deployments() from None
+        except (MageRefused, MageReplyInvalid):
+            pass  # only the POST is documented: another answer to a read means nothing
         return Planned(
-            f"Deploy to {quoted(commit.environment)}?",
+            f"Deploy to {quoted(commit.environment)} by {self._transport.cluster.label}?",
             (
                 f"deploy commit {commit.sha} of branch {quoted(commit.branch)} by setting {quoted(setting)} "
                 f"to branch {quoted(commit.target_branch)} of {quoted(commit.environment)}, whose code it replaces",
@@ -158,15 +165,12 @@ class Workspaces(WorkspaceReader):
         Source: Mage's page "Create Deployment".
         """
         check_commit(setting, commit)
-        if self._no_deployments:
-            raise MageUnsupported(self._no_deployments, next_step="They belong to Mage Pro.")
-        path = api("deployment_settings", setting, "deployments")
+        path = self._deployments(setting)
         try:
             with anyio.CancelScope(shield=True):
                 reply = await self._transport.write("POST", path, {"deployment": commit.body()})
         except MageUnsupported:
-            self._no_deployments = f"{self._transport.cluster.label} has no deployments."
-            raise MageUnsupported(self._no_deployments, next_step="They belong to Mage Pro.") from None
+            raise self._there_are_no_deployments() from None
         except MageWriteUncertain as error:
             raise MageWriteUncertain(
                 "The deployment was sent, and Mage's answer was lost: it may have started.",
@@ -178,9 +182,19 @@ class Workspaces(WorkspaceReader):
             commit=commit.sha,
             branch=commit.branch,
             environment=commit.environment,
-            answered=one_line(str(reply.get("deployment") or ""), _LONGEST_ANSWERED),
+            answered=_as_json(reply.get("deployment")),
             note="It was started; whether it succeeds is shown on Mage's page /apps/deploy.",
         )
+
+    def _deployments(self, setting: str) -> str:
+        """Where they are; MageUnsupported where it is known that there are none: an edition does not change."""
+        if self._no_deployments:
+            raise self._there_are_no_deployments()
+        return api("deployment_settings", setting, "deployments")
+
+    def _there_are_no_deployments(self) -> MageUnsupported:
+        self._no_deployments = f"{self._transport.cluster.label} has no deployments."
+        return MageUnsupported(self._no_deployments, next_step="They belong to Mage Pro.")
 
     async def _send(self, place: Place, method: str, path: str, body: dict[str, Any]) -> str:
         """Send it once; a sentence where the answer was lost."""
@@ -231,6 +245,15 @@ def _patched(
         body["update_workspace_settings"] = True
         lines.append("take over the environment variables of the main project")
     return body, lines
+
+
+def _as_json(answered: Any) -> str:
+    text = json.dumps(answered, ensure_ascii=False, separators=(",", ":")) if answered else ""
+    return one_line(text, _LONGEST_ANSWERED)
+
+
+def _stops(name: str) -> str:
+    return f"stop {quoted(name)}: what runs there is interrupted, and its schedules rest"
 
 
 def _nothing(name: str, before: str, note: str) -> WorkspaceChange:
