@@ -32,7 +32,7 @@ Diff = Annotated[str, Untrusted(block="diff")]
 
 class FileRow(Answer):
     path: Name = Field(description="A folder's ends with a slash.")
-    size: int | None = Field(default=None, description="Bytes; told by a search alone.")
+    size_bytes: int | None = Field(default=None, description="Told by a search alone.")
     closed: str = Field(default="", description="Why it is neither read nor written here.")
 
 
@@ -49,7 +49,7 @@ class FileDetail(Answer):
     lines: int = 0
     from_line: int = 0
     to_line: int = 0
-    size: int = Field(description="Bytes.")
+    size_bytes: int
     modified_at: UtcTime | None = None
     used_by: Names = Field(default=[], description="Pipelines with a block in it.")
     content: FileText = ""
@@ -62,7 +62,7 @@ class FileChange(Change):
     path: Name = ""
     diff: Diff = ""
     hash: str = Field(default="", description="Of the text now.")
-    backup: str = Field(default="", description="Where the server keeps the former text.")
+    backup: Name = Field(default="", description="Where the server keeps the former text.")
     used_by: Names = Field(default=[], description="Pipelines that run it.")
 
 
@@ -141,7 +141,7 @@ class Files:
             lines=part.total,
             from_line=0 if part.is_whole else part.first,
             to_line=0 if part.is_whole else part.last,
-            size=text.size,
+            size_bytes=text.size,
             modified_at=text.modified_at,
             used_by=users.get(text.path, []),
             content=part.text,
@@ -165,9 +165,15 @@ class Files:
         """
         _refuse_owned(await self._texts.checked(path))
         if (replace is None) is not (bool(content) or allow_empty):
-            raise MageInvalid("Give content or replace, one of them; nothing was written.")
+            raise MageInvalid(
+                "Give content or replace, one of them; nothing was written.",
+                next_step="A file is made or left empty with allow_empty.",
+            )
         if replace is not None and set(replace) != {"old", "new"}:
-            raise MageInvalid("replace holds old and new, both texts; nothing was written.")
+            raise MageInvalid(
+                "replace takes an object with old and new, both texts; nothing was written.",
+                next_step='For instance {"old": "import panda", "new": "import pandas"}; new may be empty.',
+            )
         if replace is not None or expected_hash:
             await self._texts.read(path)  # says best what is there instead
         notes: list[str] = []
@@ -182,11 +188,13 @@ class Files:
             path, change, expected_hash=expected_hash, allow_empty=allow_empty, dry_run=dry_run
         )
         users = (await users_of(self._transport, [done.path], besides="")).get(done.path, [])
-        notes += [done.note, "A dry run." if dry_run and done.diff else ""]
-        would = [f"{'change' if done.before else 'make'} {quoted(done.path)}"] if dry_run and done.diff else []
+        notes.append(done.note)
+        would = [f"{'change' if done.before else 'make'} {quoted(done.path)} as the diff says"]
+        if users and done.before:
+            notes.append("It is a block's file: the pipelines in used_by change with it.")
         return FileChange(
             changed=done.changed,
-            would=would,
+            would=would if dry_run and done.diff else [],
             path=done.path,
             diff=done.diff,
             hash=done.after.hash if done.after and not dry_run else "",
@@ -233,7 +241,7 @@ def _new_text(
     if not expected_hash:
         raise MageInvalid(
             f"{quoted(path)} exists already; nothing was written.",
-            next_step="Read it first, and give its hash as expected_hash.",
+            next_step="Read it with read_file and give its hash as expected_hash, or use replace.",
         )
     return content
 
@@ -247,4 +255,4 @@ def _refuse_owned(path: str) -> None:
 
 
 def _row(path: str, size: int | None = None) -> FileRow:
-    return FileRow(path=path, size=size, closed="may hold secrets" if holds_secrets(path.rstrip("/")) else "")
+    return FileRow(path=path, size_bytes=size, closed="may hold secrets" if holds_secrets(path.rstrip("/")) else "")

@@ -16,7 +16,7 @@ from mage_mcp.client.replies import rows
 from mage_mcp.client.secrets import remember_variables
 from mage_mcp.client.transport import Transport
 from mage_mcp.errors import MageError, MageInvalid, MageRefused, MageReplyInvalid, MageWriteUncertain
-from mage_mcp.text import MASK, one_line, quoted, show
+from mage_mcp.text import MASK, is_secret_name, one_line, quoted, show
 
 _MOST_AT_ONCE = 50
 _LONGEST_NAME = 100
@@ -252,6 +252,13 @@ def _note(diff: _Diff, after: Mapping[str, Any] | None) -> str:
     if not diff.names():
         return "All of it is so already; nothing was written."
     if after is None:
-        return ""
+        return _said_of_secrets(diff).strip()
     cut = f"Only {_SHOWN} of the values are shown. " if len(diff.set) > _SHOWN else ""
-    return f"{cut}New runs get them, unless their trigger or the run itself sets others."
+    return f"{cut}New runs get them, unless their trigger or the run itself sets others.{_said_of_secrets(diff)}"
+
+
+def _said_of_secrets(diff: _Diff) -> str:
+    """Mage keeps variables in the pipeline's metadata.yaml, and shows them to whoever may look."""
+    names = ", ".join(quoted(name) for name in list(diff.set)[:_SHOWN] if is_secret_name(name))
+    kept = f" {names} may be secret, but variables stand readable in the project's files; list_secrets has what is not."
+    return kept if names else ""

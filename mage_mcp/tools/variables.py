@@ -44,6 +44,6 @@ async def update_variables(
 ) -> VariablesChange:
     """Set and remove a pipeline's variables. A person is asked where a value is overwritten or removed.
 
-    get_pipeline shows them. No secrets here: list_secrets names what blocks can read instead.
+    get_pipeline shows them. For one run alone: trigger_pipeline. No secrets: list_secrets names what blocks can read.
     """
     return await mage.variables.update(pipeline, set_=set or {}, unset=unset or (), dry_run=dry_run)

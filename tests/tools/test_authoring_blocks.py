@@ -221,6 +221,7 @@ async def test_create_block_of_sql_and_from_a_template(mine: Authored):
     read = await mine.get("mongo")
     assert made["hash"] == read["hash"]
     assert "mage_ai.io.mongo" in read["content"]
+    assert "Its code is a template so far" in made["note"]
     assert "There is no template" in await mine.refused(
         "create_block", "other", type="data_loader", template="../../etc/passwd"
     )

@@ -313,7 +313,8 @@ async def test_delete_pipeline_pauses_its_triggers_and_says_what_stays(host: Hos
     assert answer["paused"] == answer["triggers"] == ids
     assert answer["runs"] == 1
     assert answer["shared_files"] == ["data_loaders/build_report.py"]
-    assert "delete_runs, then delete_trigger" in answer["note"]
+    assert "list_runs(pipeline='to_delete') still lists the runs, delete_runs and then delete_trigger" in answer["note"]
+    assert "is gone; its triggers stayed" in (await host.call("list_triggers", pipeline="to_delete")).data["note"]
     rows = (await host.call("list_triggers", search="by_token")).data["items"]
     assert [(row["trigger"], row["status"]) for row in rows] == [(ids[0], "inactive")]
     # The next pipeline of this name gets them.
@@ -338,7 +339,8 @@ async def test_a_pipeline_with_runs_under_way_is_not_deleted(host: Host, api: ht
 async def test_what_nobody_else_uses_is_named_before_it_is_left_behind(demo: Host):
     answer = (await demo.call("delete_pipeline", pipeline="customer_360")).data
     files = "data_exporters/export_profiles.py, data_loaders/load_customers.py"
-    assert f"leave block files on disk that nothing else is known to use: {files}" in demo.person.asked[0]
+    assert "leave block files on disk that nothing else is known to use (delete_block" in demo.person.asked[0]
+    assert f"only while the pipeline is there): {files}" in demo.person.asked[0]
     assert "transformers/clean_users.py" in answer["files"]
     assert "shared_files" not in answer
     assert "no tool here removes them now" in answer["note"]

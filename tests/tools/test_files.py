@@ -42,7 +42,7 @@ async def test_list_files_shows_a_folder_at_a_time_folders_first(host: Host):
 async def test_list_files_searches_below_a_folder_and_tells_sizes(host: Host):
     found = (await host.call("list_files", search="ADD_TAX")).data["items"]
     assert [row["path"] for row in found] == ["transformers/add_tax.py"]
-    assert found[0]["size"] > 100
+    assert found[0]["size_bytes"] > 100
     assert (await host.call("list_files", folder="data_loaders", search="add_tax")).data["total"] == 0
 
 
@@ -100,7 +100,7 @@ async def test_files_of_secrets_are_listed_as_closed(world: World, on_demo: Host
 async def test_write_file_makes_a_file_then_changes_it_by_hash_and_keeps_the_former_text(host: Host, new_file: str):
     dry = await host.call("write_file", path=new_file, content="RATE = 0.2\n", dry_run=True)
     assert dry.data["changed"] is False
-    assert dry.data["would"] == [f"make {new_file}"]
+    assert dry.data["would"] == [f"make {new_file} as the diff says"]
     assert "+RATE = 0.2" in dry.data["diff"]
     assert f"no file '{new_file}'" in await host.refused("read_file", path=new_file)
 
@@ -135,7 +135,7 @@ async def test_write_file_refuses_to_lose_what_somebody_else_wrote(host: Host, n
         ("a.py", {"content": "  \n"}, "is empty; nothing was written"),
         ("a.py", {}, "Give content or replace"),
         ("a.py", {"content": "x", "replace": {"old": "a", "new": "b"}}, "Give content or replace"),
-        ("a.py", {"replace": {"old": "a"}}, "replace holds old and new"),
+        ("a.py", {"replace": {"old": "a"}}, "replace takes an object with old and new"),
         ("a.py", {"content": "x = 1", "expected_hash": "0" * 16}, "has no file"),
     ],
     ids=lambda value: str(value)[:30],

@@ -93,6 +93,7 @@ async def test_a_secret_that_is_set_is_shown_nowhere(host: Host, capsys: pytest.
         found = await host.call("get_pipeline", pipeline=uuid)
         for text in (answer.text, found.text, str(answer.data), str(found.data), capsys.readouterr().err):
             assert "planted-" not in text
+        assert "api_key may be secret, but variables stand readable in the project's files" in answer.data["note"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ async def test_a_secret_that_is_set_is_shown_nowhere(host: Host, capsys: pytest.
         ({"set": {"a": "x" * 50_001}}, "over 50000 characters"),
         ({"set": {"a": 1}, "unset": ["a"]}, "set and unset at once"),
         ({"set": {f"v{n}": n for n in range(51)}}, "Over 50 variables at once"),
-        ({"set": ["a"]}, "set: input should be a valid dict"),
+        ({"set": ["a"]}, "set: input should be a valid object"),
     ],
 )
 async def test_what_mage_would_lose_or_refuse_is_refused_whole(demo: Host, arguments: dict[str, Any], sentence: str):

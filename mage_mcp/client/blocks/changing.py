@@ -152,7 +152,8 @@ def _refuse_nothing(content: str, old_new: tuple[str, str] | None, has_any: bool
         raise MageInvalid("content and replace exclude each other; nothing was written.", next_step="Give one.")
     if not has_any:
         raise MageInvalid(
-            "There is nothing to change.", next_step="Give content, replace, upstream_blocks or configuration."
+            "There is nothing to change; nothing was written.",
+            next_step="Give content (an empty one with allow_empty), replace, upstream_blocks or configuration.",
         )
 
 

@@ -104,7 +104,7 @@ def replaced(content: str, old: str, new: str, file: str) -> str:
         )
     raise MageInvalid(
         f"replace.old does not stand in {quoted(file)}; nothing was written.{_nearly(show(content), old)}",
-        next_step="Give it exactly as get_block shows it, spaces and line breaks included.",
+        next_step="Give it exactly as it is shown, spaces and line breaks included.",
     )
 
 

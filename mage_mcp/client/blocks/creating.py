@@ -205,6 +205,8 @@ def _made(new: _New, found: BlockRecord, text: Text | None, said: MageError | No
         notes.append("Its file does not hold the text that was sent: somebody else wrote it, or Mage did not.")
     if new.used_by:
         notes.append("It shares its file: a change to it reaches them all.")
+    if not new.content and not new.reuses_file:
+        notes.append("Its code is a template so far: get_block shows it, update_block fills it in.")
     return _answer(new, changed=True, note=" ".join(filter(None, notes)), text=text, upstream=found.upstream_blocks)
 
 

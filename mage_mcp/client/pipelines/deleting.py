@@ -200,7 +200,10 @@ def _acts(found: _Found) -> list[str]:
         acts.append(f"pause its active triggers first, which Mage would go on starting: {named}")
     if found.files:
         files = ", ".join(one_line(file, 80) for file in found.files[:_MOST_NAMED])
-        acts.append(f"leave block files on disk that nothing else is known to use: {files}")
+        acts.append(
+            "leave block files on disk that nothing else is known to use (delete_block with delete_file=true removes "
+            f"them, but only while the pipeline is there): {files}"
+        )
     return acts
 
 
@@ -221,8 +224,9 @@ def _what_to_do(found: _Found) -> str:
     stays = []
     if found.triggers or found.runs:
         stays.append(
-            "Its triggers and runs stay, and are those of any new pipeline of this name: delete_runs, then "
-            "delete_trigger remove them (a trigger's deletion hides its runs)."
+            "Its triggers and runs stay, and are those of any new pipeline of this name: "
+            f"list_runs(pipeline={found.record.uuid!r}) still lists the runs, delete_runs and then delete_trigger "
+            "remove both (a trigger's deletion hides its runs)."
         )
     if found.backfills:
         stays.append("delete_backfill removes the backfills.")
