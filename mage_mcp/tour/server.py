@@ -4,7 +4,7 @@ import sys
 import sysconfig
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -60,7 +60,8 @@ class Server:
         """Raises TourFailed where the tool refuses."""
 
         async def hear(progress: float, total: float | None, message: str | None) -> None:  # noqa: ARG001 - the SDK's
-            await progressed(progress, message or "")
+            with suppress(BrokenPipeError):  # the SDK would log it; the next line outside of it raises it again
+                await progressed(progress, message or "")
 
         result = await self._client.call_tool(tool, arguments, progress_callback=hear)
         text = "\n".join(part.text for part in result.content if isinstance(part, TextContent))
