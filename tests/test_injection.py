@@ -387,16 +387,28 @@ def text_of(language: str) -> Any:
 
 # Every field of every answer, by its type
 
-OURS = {"note", "next_step", "next_steps", "would", "confirm", "text", "waits_for"}
-"""Sentences of ours: they quote, see `assert_quoted` above."""
-MAGES = {"status", "before", "after", "type", "language", "last_run_status", "later_status", "counts"}
+OURS = {
+    "note",
+    "next_step",
+    "next_steps",
+    "would",
+    "confirm",
+    "text",
+    "waits_for",
+    "closed",
+    "hash",
+    "commit",
+    "interval",
+}
+"""Sentences of ours, which quote (see `assert_quoted` above), and what was computed or checked here."""
+MAGES = {"status", "before", "after", "type", "language", "last_run_status", "later_status", "counts", "runs"}
 """Words of Mage's own, from a fixed choice."""
-CONFIGURED = {"cluster"}
+CONFIGURED = {"cluster", "managed_at"}
 
 
 def models() -> set[type[Answer]]:
-    tools = [tool for toolset in ALL.values() for tool in toolset.tools(read_only=False)]
-    return {get_args(get_type_hints(tool.fn, include_extras=True)["return"])[1] for tool in tools}
+    declared = [each for toolset in ALL.values() for each in toolset._declared]
+    return {get_type_hints(each.fn)["return"] for each in declared}
 
 
 def unmarked(model: type[Answer], path: str) -> Iterator[str]:

@@ -59,7 +59,7 @@ class BlockChange(Change):
     file: Name = ""
     hash: str = Field(default="", description="Of the file as it is now.")
     diff: Diff = ""
-    backup: str = Field(default="", description="Where the former text is kept, on the machine of this server.")
+    backup: Name = Field(default="", description="Where the former text is kept, on the machine of this server.")
     upstream_before: Names = []
     upstream: Names = []
     downstream: Names = []
