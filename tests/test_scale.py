@@ -24,7 +24,15 @@ FULL_PAGES: dict[str, dict[str, Any]] = {
     "get_run_logs": {"tail_lines": 500},
     "get_block_output": {"rows": 100},
 }
-CHANGES = {"trigger_pipeline", "retry_run", "cancel_runs"}
+CHANGES = {
+    "trigger_pipeline",
+    "retry_run",
+    "cancel_runs",
+    "delete_runs",
+    "create_trigger",
+    "update_triggers",
+    "delete_trigger",
+}
 OF_THE_CLOUD = {
     "start_cluster",
     "stop_cluster",
@@ -58,6 +66,8 @@ async def reads(host: Host) -> list[tuple[str, dict[str, Any]]]:
         ("list_runs", {}),
         ("list_runs", {"status": "failed"}),
         ("list_runs", {"group_by": "cause"}),
+        ("list_runs", {"status": "stuck"}),
+        ("list_pipelines", {"search": "a block's name"}),
     ]
     latest = {row["pipeline"]: row["run"] for row in (await host.call("list_runs")).data["items"]}
     for pipeline, run in latest.items():

@@ -43,7 +43,7 @@ async def list_runs(
 ) -> RunPage:
     """List runs, newest first, with failing block and short error; or failures grouped by cause.
 
-    For what broke: status=failed with since=24h, or group_by=cause for one row per cause.
+    For what broke: status=failed with since=24h, or group_by=cause for one row per cause. For what hangs: status=stuck.
     """
     return await mage.runs.list(
         pipeline=pipeline,
