@@ -44,6 +44,13 @@ def _pace(text: str) -> float:
     return pace
 
 
+def port(text: str) -> int:
+    """A port to listen on; 0 takes a free one."""
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text} is no port: a number from 0 to 65535")
+    return int(text)
+
+
 def settings_from(arguments: argparse.Namespace) -> Settings | None:
     """The settings that the command line, the environment and the file make; None, and a sentence on stderr, if wrong.
 

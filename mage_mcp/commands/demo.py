@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from mage_mcp.commands._options import port
+
 _INTERRUPTED = 130
 """The exit code of what Ctrl-C ended, as shells have it."""
 
@@ -17,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--fast", action="store_true", help="without pauses to read in")
     how.add_argument(
-        "--serve", type=int, metavar="PORT", help="no tour: serve the simulated Mage on 127.0.0.1; 0 picks a free port"
+        "--serve", type=port, metavar="PORT", help="no tour: serve the simulated Mage on 127.0.0.1; 0 picks a free port"
     )
 
 
@@ -27,7 +29,12 @@ def run(arguments: argparse.Namespace) -> int:
         return _tour(fast=arguments.fast)
     from mage_mcp.demo.serve import serve
 
-    serve(arguments.serve)
+    try:
+        serve(arguments.serve)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else type(error).__name__
+        print(f"mage-mcp: port {arguments.serve} cannot be had ({why}). 0 picks a free one.", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -83,7 +83,7 @@ def _list(store: Store) -> int:
     for name in sorted({*kept, *here}):
         places = [*(["this shell's environment"] if name in here else []), *([kept[name]] if name in kept else [])]
         print(f"{name}  {', '.join(places)}")
-    if not kept and not here:
+    if not kept and not here and not problem:
         print("No secret is kept. `mage-mcp secret set NAME` keeps one.")
     if problem:
         complain(f"mage-mcp: the list may not be whole. {problem}")

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mage_mcp.commands._options import add_settings_options, settings_from
+from mage_mcp.commands._options import add_settings_options, port, settings_from
 from mage_mcp.errors import MageError
 from mage_mcp.settings import Settings
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     http.add_argument("--http", action="store_true", help="serve Streamable HTTP instead of stdio")
     http.add_argument("--host", metavar="ADDRESS", help="address to listen on (127.0.0.1)")
-    http.add_argument("--port", type=int, metavar="PORT", help="port to listen on (8080); 0 takes a free one")
+    http.add_argument("--port", type=port, metavar="PORT", help="port to listen on (8080); 0 takes a free one")
     http.add_argument("--path", metavar="PATH", help="where MCP is served (/mcp); /health says that the process lives")
     http.add_argument(
         "--allowed-host",

@@ -128,7 +128,8 @@ def _bytecode(_: Settings) -> Finding:
     if not missing:
         return Finding("Compiled.")
     says = f"{missing} of {len(files)} modules are compiled anew at each start, which slows it."
-    do = f"Compile them once, as a user who may write there: `{sys.executable} -m compileall -q {_folder()}`."
+    places = " ".join(dict.fromkeys(map(str, (_folder(), _own_folder()))))
+    do = f"Compile them once, as a user who may write there: `{sys.executable} -m compileall -q {places}`."
     if sys.dont_write_bytecode:
         do = f"Unset PYTHONDONTWRITEBYTECODE. {do}"
     return Finding(says, "warning", do)
@@ -137,6 +138,12 @@ def _bytecode(_: Settings) -> Finding:
 def _folder() -> Path:
     """Where the packages are installed."""
     return Path(anyio.__file__).parents[1]
+
+
+def _own_folder() -> Path:
+    """Where mage-mcp is: elsewhere, if it runs from a checkout."""
+    own = Path(prompts.__file__).parent
+    return _folder() if own.parent == _folder() else own
 
 
 def _command(_: Settings) -> Finding:

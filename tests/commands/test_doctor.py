@@ -22,6 +22,7 @@ import keyring.backends.fail
 import pytest
 from pydantic import SecretStr
 
+import mage_mcp
 from mage_mcp import __version__
 from mage_mcp.cli import main
 from mage_mcp.client.clusters.notes import Notes, NotesFile
@@ -608,6 +609,17 @@ async def test_the_command_is_found_where_this_one_runs(tmp_path: Path, monkeypa
     assert "of another environment" in (await look()).check("command")["says"]
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     assert (await look()).check("command")["state"] == "ok"
+
+
+@pytest.mark.slow
+async def test_what_to_compile_is_both_the_packages_and_a_checkout(tmp_path: Path):
+    python = [sys.executable, "-B", "-X", f"pycache_prefix={tmp_path}"]
+    done = await anyio.run_process([*python, "-m", "mage_mcp", "doctor", "--demo", "--json"])
+    (told,) = [check for check in json.loads(done.stdout)["checks"] if check["check"] == "bytecode"]
+    assert told["state"] == "warning"
+    folders = {Path(word) for word in told["do"].rpartition("compileall -q ")[2].removesuffix("`.").split()}
+    for module in (mage_mcp, httpx):
+        assert folders & set(Path(module.__file__).parents), module
 
 
 async def test_prompts_that_are_gone_are_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import socket
 import subprocess
 import sys
 import time
@@ -50,7 +51,8 @@ def complaint(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["secret", "lst"], "Did you mean list or set?"),
         (["client", "claude"], "Did you mean claude-code or claude-desktop? `mage-mcp client --help` says more."),
         (["client", "cursor", "--scope", "usr"], "Did you mean user?"),
-        (["serve", "--port", "x"], "mage-mcp serve: argument --port: invalid int value: 'x'. `mage-mcp serve"),
+        (["serve", "--port", "x"], "mage-mcp serve: argument --port: x is no port: a number from 0 to 65535."),
+        (["demo", "--serve", "99999"], "argument --serve: 99999 is no port"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -117,6 +119,17 @@ def test_no_command_imports_what_it_does_not_need_yet(words: list[str]):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.rpartition("loaded ")[2].split())
     assert not loaded & {"mcp", "httpx", "keyring", "starlette", "uvicorn", "rich", "stamina", "yaml"}
+
+
+def test_a_port_that_somebody_has_is_a_sentence(capsys: pytest.CaptureFixture[str]):
+    with mute() as url:
+        taken = url.rpartition(":")[2]
+        assert main(["demo", "--serve", taken]) == 1
+        demo = capsys.readouterr().err
+        assert main(["serve", "--http", "--no-auth", "--port", taken]) == 2
+        http = capsys.readouterr().err
+    assert demo == f"mage-mcp: port {taken} cannot be had (Address already in use). 0 picks a free one.\n"
+    assert taken in http.splitlines()[-1]
 
 
 @on_posix
@@ -236,22 +249,37 @@ def test_a_question_is_left_by_ctrl_c_and_nothing_is_kept(words: list[str], answ
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["login", "doctor", "demo"])
 def test_ctrl_c_while_something_is_under_way_ends_it_without_a_traceback(command: str):
-    with mute() as url:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}"
         words = {"login": ("--url", url), "doctor": ("--url", url), "demo": ("--serve", "0")}[command]
         with typing(command, *words) as person:
             if command == "login":
                 person.until("Email for")
                 person.type("a@b.c\n")
                 person.until("Password of")
-                time.sleep(0.3)
+                time.sleep(0.3)  # the prompt is there before the keys are hidden
                 person.type("planted\n")
             if command == "demo":
                 person.until("http://127.0.0.1:")
-            time.sleep(1.5)
+            else:
+                asked = a_request_to(silent)
             person.type(CTRL_C)
             assert person.ended() == 130
+            if command != "demo":
+                asked.close()
     assert "Traceback" not in person.seen
     assert re.fullmatch(r"[^\0]*\^C\s*", person.seen)
+
+
+def a_request_to(silent: socket.socket) -> socket.socket:
+    """The connection on which something was asked that gets no answer; others only knocked."""
+    silent.settimeout(15)
+    while True:
+        connection, _ = silent.accept()
+        connection.settimeout(15)
+        if connection.recv(1):
+            return connection
+        connection.close()
 
 
 @pytest.mark.slow
