@@ -32,6 +32,7 @@ from mage_mcp.demo import script
 from mage_mcp.demo.cloud import MAGE_LOGIN, CloudWorld, Switches
 from mage_mcp.demo.cloud_app import create_cloud_app
 from mage_mcp.demo.planted import PLANTED
+from mage_mcp.demo.pro import Pro, Workspace
 from mage_mcp.demo.script import Output, Script
 from mage_mcp.demo.traces import Raised, raised_in
 from mage_mcp.demo.world import World
@@ -142,6 +143,7 @@ class Stage:
             await self.call("get_cluster", cluster=cluster)
             await self.call("list_triggers", cluster=cluster, limit=100)
             await self.call("get_pipeline", cluster=cluster, pipeline="sales_daily")
+            await self.call("list_workspaces", cluster=cluster)
 
     def come_out(self, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
         written = capsys.readouterr()
@@ -204,6 +206,11 @@ def plant(cloud: CloudWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     for cluster in cloud.clusters.values():
         cluster.name = f"Production {one}"
         _plant_in(cluster.world, everything, one)
+        assert cluster.world.pro
+        config = f"env:\n- name: A\n  value: {one}\nnote: {json.dumps(everything)}\napi_key: {one}\n"
+        cluster.world.pro.workspaces["leaky"] = Workspace(
+            "leaky", config, {"post_start": {"token": one, "x": everything}}
+        )
 
 
 def _plant_in(world: World, everything: str, one: str) -> None:
@@ -244,6 +251,8 @@ async def stage(
     **marks: bool,
 ) -> AsyncIterator[Stage]:
     cloud = CloudWorld(switches=switches, login=MAGE_LOGIN)
+    for cluster in cloud.clusters.values():
+        cluster.world.pro = Pro()
     wire, audit = Wire(cloud), tmp_path / "audit.jsonl"
     own = {
         "email": MAGE_LOGIN[0],
@@ -276,7 +285,12 @@ def calls(cloud: CloudWorld) -> dict[str, list[dict[str, Any]]]:
     prod = {"cluster": "prod"}
     unknown = [{**prod, one: 1}, {"cluster": one}, {"cluster": ""}]
     secret_value = {"set": {"MODE": GIVEN, "DB_PASSWORD": TOLD, "LONG": f"{one}-and-more"}}
+    telling = {name: value for name, value in secret_value["set"].items() if name != "MODE"}
     wrong_set = [{"MODE": 5, f"A={GIVEN}": 5}, GIVEN, [f"MODE={GIVEN}"], {"9BAD": GIVEN}, {f"PASSWORD={TOLD}": "x"}]
+    triggers = [trigger.id for trigger in world.triggers.values() if trigger.pipeline_uuid == "leaky_sync"]
+    sync = next(block.file_path for block in world.pipelines["leaky_sync"].blocks if block.uuid == "sync_accounts")
+    lines = f"password = '{TOLD}'  # {everything}\n"
+    code = f"@transformer\ndef f(data, *args, **kwargs):\n    {lines}    return data\n"
     patch = {"redis": {"url": f"redis://:{one}@cache"}, "apiKey": one, "note": everything}
     return {
         "list_clusters": [{}, {one: one}],
@@ -329,6 +343,164 @@ def calls(cloud: CloudWorld) -> dict[str, list[dict[str, Any]]]:
         "list_backfills": [prod, {**prod, "pipeline": one}, {**prod, "status": one}, *unknown],
         "cancel_backfill": [{**prod, "backfill": backfill} for backfill in (1, 1, 99999, one)],
         "delete_backfill": [{**prod, "backfill": backfill} for backfill in (1, 1, 99999, one)],
+        "create_trigger": [
+            *(
+                {
+                    **prod,
+                    "pipeline": "leaky_sync",
+                    "name": "made",
+                    "interval": "@daily",
+                    "description": everything,
+                    "tags": [one],
+                    "variables": {"region": everything, "db_password": TOLD, one: one},
+                    "dry_run": dry,
+                }
+                for dry in (True, False)
+            ),
+            {**prod, "pipeline": "leaky_sync", "name": "made 2", "type": "api", "variables": {"db_password": TOLD}},
+            *(
+                {**prod, "pipeline": "sales_daily", "name": "n", "interval": "@daily", key: one}
+                for key in ("name", "interval", "start_time", "type", "status", "timeout_s", "variables", "tags")
+            ),
+            {**prod, "pipeline": one, "name": "x", "interval": "@daily"},
+        ],
+        "update_triggers": [
+            {**prod, "triggers": triggers, "variables": {"db_password": TOLD, "note": everything}, "dry_run": True},
+            {**prod, "triggers": triggers, "variables": {"db_password": TOLD, "note": everything}},
+            {**prod, "triggers": triggers, "unset_variables": ["db_password", one], "clear": ["description"]},
+            *(
+                {**prod, "triggers": triggers, key: one}
+                for key in ("status", "interval", "start_time", "name", "description", "clear", "timeout_s")
+            ),
+            {**prod, "triggers": [99999], "status": "inactive"},
+            {**prod, "triggers": one, "status": "inactive"},
+        ],
+        "delete_trigger": [{**prod, "trigger": trigger} for trigger in (*triggers, 99999, one)],
+        "delete_runs": [{**prod, "runs": runs} for runs in (leaky[:1], slow, [99999], [one], link)],
+        "get_block": [
+            {**prod, "pipeline": "leaky_sync", "block": "sync_accounts"},
+            {**prod, "pipeline": "leaky_sync", "block": "sync_accounts", "from_line": 2, "to_line": 3},
+            {**prod, "pipeline": "leaky_sync", "block": one},
+            {**prod, "pipeline": one, "block": one},
+        ],
+        "list_block_templates": [prod, {**prod, "search": one}, {**prod, "type": one}],
+        "create_block": [
+            *(
+                {
+                    **prod,
+                    "pipeline": "leaky_sync",
+                    "name": "made",
+                    "type": "transformer",
+                    "content": code,
+                    "configuration": {"note": everything, "api_key": TOLD},
+                    "dry_run": dry,
+                }
+                for dry in (True, False)
+            ),
+            {**prod, "pipeline": "leaky_sync", "name": "wrong", "type": "transformer", "content": f"{lines} = ("},
+            *(
+                {**prod, "pipeline": "leaky_sync", "name": "n", "type": "transformer", key: one}
+                for key in ("name", "type", "language", "template", "upstream_blocks", "configuration")
+            ),
+            {**prod, "pipeline": one, "name": "n", "type": "transformer"},
+        ],
+        "update_block": [
+            {**prod, "pipeline": "leaky_sync", "block": "made", "replace": {"old": "return data", "new": "return 1"}},
+            {**prod, "pipeline": "leaky_sync", "block": "made", "replace": {"old": "password", "new": "note"}},
+            {**prod, "pipeline": "leaky_sync", "block": "made", "replace": {"old": one, "new": f"token: {TOLD}"}},
+            {**prod, "pipeline": "leaky_sync", "block": "made", "content": code, "expected_hash": one},
+            {**prod, "pipeline": "leaky_sync", "block": "made", "replace": {"old": "def f", "new": f"{lines}def ("}},
+            {
+                **prod,
+                "pipeline": "leaky_sync",
+                "block": "made",
+                "configuration": {"note": "x", "api_key": None, "b": one},
+            },
+            {**prod, "pipeline": "leaky_sync", "block": "made", "upstream_blocks": [one]},
+            {**prod, "pipeline": "leaky_sync", "block": one, "content": one},
+        ],
+        "delete_block": [
+            {**prod, "pipeline": "leaky_sync", "block": block, "delete_file": True}
+            for block in ("made", one, "sync_accounts")
+        ],
+        "list_files": [prod, {**prod, "search": one}, {**prod, "folder": one}, {**prod, "folder": "transformers"}],
+        "read_file": [
+            *({**prod, "path": path} for path in (sync, "io_config.yaml", one, f"../{one}", "transformers")),
+            {**prod, "path": sync, "from_line": 2, "to_line": 3},
+        ],
+        "write_file": [
+            *({**prod, "path": "utils/made.py", "content": code, "dry_run": dry} for dry in (True, False)),
+            {**prod, "path": "utils/made.py", "content": f"x = 1\n{code}", "expected_hash": one},
+            *(
+                {**prod, "path": "utils/made.py", "replace": {"old": old, "new": "note"}}
+                for old in ("password", one, "data")
+            ),
+            *({**prod, "path": path, "content": f"{lines}: [\n"} for path in ("utils/new.py", "a.yaml", "a.json", one)),
+        ],
+        "list_workspaces": [prod, {**prod, "search": one}],
+        "create_workspace": [
+            {
+                **prod,
+                "name": "made",
+                "set_env": {"MODE": GIVEN, "DB_PASSWORD": TOLD},
+                "set_env_from": {"NEW_ONE": "MAGE_MCP_SECRET_NEW"},
+                "container_config": {"note": everything, "api_key": TOLD},
+                "lifecycle_config": {"post_start": {"token": TOLD}},
+            },
+            *({**prod, "name": "made-2", "set_env": wrong} for wrong in wrong_set),
+            {**prod, "name": "made-3", "set_env_from": {"A": one}},
+            *(
+                {**prod, "name": "made-4", key: one}
+                for key in ("name", "container_config", "set_env", "lifecycle_config")
+            ),
+        ],
+        "update_workspace": [
+            *(
+                {
+                    **prod,
+                    "workspace": "leaky",
+                    "action": "patch",
+                    "set_env": {"MODE": GIVEN, "A": TOLD},
+                    "unset_env": [one, f"PASSWORD={TOLD}"],
+                    "container_config": {"note": "new", "api_key": TOLD},
+                    "dry_run": dry,
+                }
+                for dry in (True, False)
+            ),
+            {**prod, "workspace": "leaky", "action": "patch", "set_env": {"MODE": GIVEN, "A": TOLD}},
+            {**prod, "workspace": "leaky", "action": "patch", "container_config": {"note": None, "api_key": TOLD}},
+            {
+                **prod,
+                "workspace": "leaky",
+                "action": "patch",
+                "lifecycle_config": {"post_start": {"token": TOLD, "x": one}},
+            },
+            {
+                **prod,
+                "workspace": "leaky",
+                "action": "patch",
+                "container_config": {"env": [{"name": "A", "value": GIVEN}]},
+            },
+            {**prod, "workspace": "leaky", "action": "stop"},
+            *({**prod, "workspace": one, "action": action} for action in ("stop", one)),
+        ],
+        "delete_workspace": [{**prod, "workspace": name} for name in ("leaky", one)],
+        "deploy_commit": [
+            {
+                **prod,
+                "setting": "production",
+                "commit": "4f1c2a9be07d3358a6ce1d20f9b8e7c6d5a40312",
+                "branch": "main",
+                "message": everything[:280],
+                "environment": "staging",
+                "target_branch": "main",
+                **more,
+            }
+            for more in (
+                {},
+                *({key: one} for key in ("setting", "commit", "branch", "environment", "target_directory")),
+            )
+        ],
         "create_pipeline": [
             {**prod, "name": "made", "description": everything, "tags": [one]},
             *({**prod, "name": "copied", "clone_from": "leaky_sync", "dry_run": dry} for dry in (True, False)),
@@ -345,7 +517,8 @@ def calls(cloud: CloudWorld) -> dict[str, list[dict[str, Any]]]:
             {**prod, "pipeline": one, "description": "x"},
         ],
         "update_variables": [
-            *({**prod, "pipeline": "copied", **secret_value, "dry_run": dry} for dry in (True, False)),
+            # Values of a variable whose name does not tell are shown, as get_pipeline shows them.
+            *({**prod, "pipeline": "copied", "set": telling, "dry_run": dry} for dry in (True, False)),
             {**prod, "pipeline": "copied", "set": {"MODE": everything, "plain": {"token": one, "deep": [everything]}}},
             {**prod, "pipeline": "copied", "unset": ["MODE", "DB_PASSWORD", "region", one, f"PASSWORD={TOLD}"]},
             *({**prod, "pipeline": "copied", "set": wrong} for wrong in wrong_set),

@@ -14,7 +14,7 @@ from mage_mcp.client.models import iso
 from mage_mcp.text import MASK, beginning, is_secret_name, shorten
 from mage_mcp.tools._caller import caller_name
 
-NEVER_SHOWN = frozenset({"set", "set_env", "extraEnvs"})
+NEVER_SHOWN = frozenset({"set", "set_env", "env", "extraEnvs"})
 """Arguments, and parts of them, whose values may be secrets under whatever name."""
 _ONLY_NAMES = frozenset({"unset", "unset_env", "set_from", "set_env_from"})
 _LONGEST_VALUE = 200

@@ -25,6 +25,7 @@ GIVEN = "qz9X-given"
         {"set_env_from": {"MODE": f"X={GIVEN}"}},
         {"unset_env": [f"MODE={GIVEN}"]},
         {"set_env_from": GIVEN},
+        {"container_config": {"env": [{"name": "MODE", "value": GIVEN}]}},
         {"patch": {"a": [{"extraEnvs": [{"name": "MODE", "value": GIVEN}]}]}},
         {"variables": {"db": {"password": GIVEN, "hosts": [{"api_key": GIVEN}]}}},
         {"content": f"password = '{GIVEN}'\n"},
