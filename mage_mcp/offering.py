@@ -91,7 +91,8 @@ def argument_sentence(name: str, error: ValidationError) -> str:
 
 
 def _in_words_of_json(message: str) -> str:
-    return f"{message[:1].lower()}{message[1:]}".replace("valid dictionary", "valid object")
+    plain = message.partition(", unable to parse")[0].replace("valid dictionary", "valid object")
+    return f"{plain[:1].lower()}{plain[1:]}"
 
 
 def _place(parts: Iterable[int | str]) -> str:

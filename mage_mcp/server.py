@@ -48,6 +48,7 @@ from mage_mcp.settings import Cluster, Settings, is_open_to_eavesdroppers
 from mage_mcp.shutdown import finishing_on_sigterm
 from mage_mcp.text import one_line, show
 from mage_mcp.tools import ALL
+from mage_mcp.tools._answer import with_cluster
 from mage_mcp.tools._audit import Audit
 from mage_mcp.tools._deps import App, current_app, keep_app
 from mage_mcp.tools._lenient import a_call
@@ -97,7 +98,7 @@ class MageServer(PromptServer):
                 result = await super().call_tool(name, arguments, context)
         except UnexpectedToolError as crash:
             if isinstance(crash.__cause__, MageError):
-                raise ToolError(show(str(crash.__cause__))) from crash.__cause__
+                raise ToolError(_told(crash.__cause__, app, arguments)) from crash.__cause__
             notes = " ".join(getattr(crash.__cause__, "__notes__", ()))
             told = f"{name} failed in a way that is a bug of mage-mcp; the server's log (stderr) has the details."
             raise UnexpectedToolError(f"{told} {show(notes)}".strip()) from crash.__cause__
@@ -171,6 +172,12 @@ class MageServer(PromptServer):
             word = one_line(str(given), LONGEST_NAME)
             near = did_you_mean(word, names)
             raise ToolError(f"{name} was not called: no cluster {word!r}.{near} There are: {', '.join(names)}.")
+
+
+def _told(error: MageError, app: App | None, arguments: dict[str, Any]) -> str:
+    """The error, with the cluster named in the calls it suggests: without, they would go to another one."""
+    text = str(error)
+    return show(with_cluster(text, app.mage(str(arguments.get(CLUSTER) or "")), ours=True) if app else text)
 
 
 def _typed(contents: ReadResourceContents) -> ReadResourceContents:

@@ -260,5 +260,5 @@ def _note(diff: _Diff, after: Mapping[str, Any] | None) -> str:
 def _said_of_secrets(diff: _Diff) -> str:
     """Mage keeps variables in the pipeline's metadata.yaml, and shows them to whoever may look."""
     names = ", ".join(quoted(name) for name in list(diff.set)[:_SHOWN] if is_secret_name(name))
-    kept = f" {names} may be secret, but variables stand readable in the project's files; list_secrets has what is not."
-    return kept if names else ""
+    told = " Variables stand readable in the project's files, secrets (list_secrets) do not: was it to be one, "
+    return f"{told}{names}?" if names else ""

@@ -10,15 +10,19 @@ from mage_mcp.text import quoted
 from mage_mcp.tools._args import PipelineUuid
 from mage_mcp.tools._confirm import Plan
 from mage_mcp.tools._deps import Mage
+from mage_mcp.tools._lenient import OneAsList, spelled
 from mage_mcp.tools._toolset import Toolset
 
 tools = Toolset("authoring")
 
 Description = Annotated[str, Field(description="What it is for.")]
-Tags = Annotated[list[str] | None, Field(description="All its tags.")]
+Tags = Annotated[list[str] | None, Field(description="All its tags."), OneAsList]
 DryRun = Annotated[bool, Field(description="Only say what would be done.")]
+Kind = Annotated[BlockType, spelled(loader="data_loader", exporter="data_exporter")]
 BlockUuid = Annotated[str, Field(description="Block uuid.", min_length=1)]
-Upstream = Annotated[list[str] | None, Field(description="All blocks before it, in the order of its arguments.")]
+Upstream = Annotated[
+    list[str] | None, Field(description="All blocks before it, in the order of its arguments."), OneAsList
+]
 DeleteFile = Annotated[bool, Field(description="Delete its file as well.")]
 
 
@@ -58,7 +62,7 @@ async def update_pipeline(
             "cache_block_output_in_memory, run_pipeline_in_one_process; null removes a key."
         ),
     ] = None,
-    clear: Annotated[list[Clearable] | None, Field(description="Texts to empty.")] = None,
+    clear: Annotated[list[Clearable] | None, Field(description="Texts to empty."), OneAsList] = None,
     dry_run: DryRun = False,
 ) -> PipelineChanged:
     """Rename a pipeline, or change its description, tags and settings; says what was before.
@@ -102,7 +106,7 @@ async def get_block(
 @tools.read("List block templates")
 async def list_block_templates(
     mage: Mage,
-    type: Annotated[BlockType | None, Field(description="Only for this type.")] = None,  # noqa: A002 - Mage's word
+    type: Annotated[Kind | None, Field(description="Only for this type.")] = None,  # noqa: A002 - Mage's word
     language: Annotated[Language | None, Field(description="Only in this language.")] = None,
     search: Annotated[str, Field(description="Words to find.")] = "",
 ) -> TemplatePage:
@@ -115,7 +119,7 @@ async def create_block(
     mage: Mage,
     pipeline: PipelineUuid,
     name: Annotated[str, Field(description="Its uuid and file follow from it; may be folder/name.")],
-    type: Annotated[BlockType, Field(description="Kind of block.")],  # noqa: A002 - Mage's word
+    type: Annotated[Kind, Field(description="Kind of block.")],  # noqa: A002 - Mage's word
     language: Annotated[Language | None, Field(description="python if not given.")] = None,
     content: Annotated[str, Field(description="Its code; a plain template if not given.")] = "",
     template: Annotated[str, Field(description="From list_block_templates, instead of content.")] = "",

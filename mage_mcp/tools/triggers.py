@@ -21,7 +21,9 @@ tools = Toolset("triggers")
 Status = Annotated[TriggerStatus, spelled(paused="inactive", disabled="inactive", enabled="active")]
 TriggerId = Annotated[int, Field(description="Trigger id.", ge=1)]
 TriggerIds = Annotated[
-    list[Annotated[int, Field(ge=1)]], Field(description="Trigger ids.", min_length=1, max_length=20), AsList
+    list[Annotated[int, Field(ge=1)]],
+    Field(description="Ids, from list_triggers.", min_length=1, max_length=20),
+    AsList,
 ]
 Interval = Annotated[
     str, Field(description="@once, @hourly, @daily, @weekly, @monthly, @always_on or a cron line, UTC.")
@@ -93,12 +95,12 @@ async def update_triggers(
     interval: Annotated[str, Field(description="As in create_trigger.")] = "",
     start_time: StartTime = "",
     variables: Annotated[dict[str, Any] | None, Field(description="To set; the others stay.")] = None,
-    unset_variables: Annotated[list[str] | None, Field(description="Names to remove.")] = None,
+    unset_variables: Annotated[list[str] | None, Field(description="Names to remove."), OneAsList] = None,
     name: Annotated[str, Field(description="New name.")] = "",
     description: Description = "",
     tags: Annotated[list[str] | None, Field(description="In place of all it has."), OneAsList] = None,
     timeout_s: Timeout = None,
-    clear: Annotated[list[Clearable] | None, Field(description="Fields to empty.")] = None,
+    clear: Annotated[list[Clearable] | None, Field(description="Fields to empty."), OneAsList] = None,
     allow_in_code: AllowInCode = False,
     dry_run: DryRun = False,
 ) -> TriggersChanged:

@@ -8,12 +8,13 @@ from mage_mcp.client.variables import SecretNames, VariablesChange
 from mage_mcp.tools._args import PipelineUuid
 from mage_mcp.tools._confirm import Plan
 from mage_mcp.tools._deps import Mage
+from mage_mcp.tools._lenient import OneAsList
 from mage_mcp.tools._toolset import Toolset
 
 tools = Toolset("variables")
 
 SetVars = Annotated[dict[str, Any] | None, Field(description="Names and values, of any JSON type but null.")]
-UnsetVars = Annotated[list[str] | None, Field(description="Names to remove.")]
+UnsetVars = Annotated[list[str] | None, Field(description="Names to remove."), OneAsList]
 DryRun = Annotated[bool, Field(description="Only say what would change.")]
 
 

@@ -187,8 +187,8 @@ async def test_list_block_templates_filters(host: Host):
 
 
 async def test_create_block_makes_a_block_with_its_file_and_its_edges(mine: Authored):
-    load = await mine.create("load", "data_loader", content=LOAD)
-    double = await mine.create("double", "transformer", "load", content=DOUBLE)
+    load = await mine.create("load", "loader", content=LOAD)
+    double = await mine.create("double", "Transformer", upstream_blocks=mine.name("load"), content=DOUBLE)
     assert load["changed"] is double["changed"] is True
     assert double["file"] == f"transformers/{mine.name('double')}.py"
     assert await mine.blocks() == {mine.name("load"): [], mine.name("double"): [mine.name("load")]}
@@ -247,7 +247,7 @@ async def test_a_dry_run_makes_nothing(mine: Authored):
         ({"content": "def broken(:\n    pass\n"}, "Line 1 .* is no Python"),
         (
             {"content": "x = 1\nreturn x\n"},
-            r"Line 2 .* is no Python \('return' outside function\): return x; nothing was written",
+            r"Line 2 .* is no Python \('return' outside function\): 'return x'; nothing was written",
         ),
         ({"content": f"password = '{MASK}'\n"}, "secret was masked"),
         ({"content": "x = 1\n", "upstream_blocks": ["no_such_block"]}, "has no block 'no_such_block' to be upstream"),

@@ -214,7 +214,7 @@ async def test_objects_are_merged_and_secrets_in_them_are_masked(host: Host, cre
     row = await update(host, trigger, timeout_s=0, description="new", tags="a")
     assert row["before"] == {"description": "", "tags": [], "timeout_s": 60}
     assert row["after"] == {"description": "new", "tags": ["a"], "timeout_s": 0}
-    row = await update(host, trigger, clear=["description"], variables={"api_key": "another-key"})
+    row = await update(host, trigger, clear="description", variables={"api_key": "another-key"})
     assert row["before"] == {"description": "new", "variables": {"api_key": "•••"}}
     sentence = await host.refused("update_triggers", triggers=[trigger], variables={"api_key": "•••"})
     assert "holds the mask" in sentence
@@ -443,4 +443,6 @@ async def test_calls_that_an_answer_suggests_name_their_cluster(world: World):
         host = Host(client, Person(), world=world)
         given = {"pipeline": PIPELINE, "name": "off", "interval": "@daily", "status": "inactive"}
         made = (await host.call("create_trigger", cluster="prod", **given)).data
-        assert f"update_triggers(cluster='prod', triggers=[{made['trigger']}], status='active')" in made["note"]
+        call = f"update_triggers(cluster='prod', triggers=[{made['trigger']}]"
+        assert f"{call}, status='active')" in made["note"]
+        assert f"{call})" in await host.refused("create_trigger", cluster="prod", **given)

@@ -151,7 +151,7 @@ class Workspaces(WorkspaceReader):
         except (MageRefused, MageReplyInvalid):
             pass  # only the POST is documented: another answer to a read means nothing
         return Planned(
-            f"Deploy to {quoted(commit.environment)} by {self._transport.cluster.label}?",
+            f"Deploy to {quoted(commit.environment)} through {self._transport.cluster.label}?",
             (
                 f"deploy commit {commit.sha} of branch {quoted(commit.branch)} by setting {quoted(setting)} "
                 f"to branch {quoted(commit.target_branch)} of {quoted(commit.environment)}, whose code it replaces",
