@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from mage_mcp.client.paths import api
 from mage_mcp.client.replies import rows
 from mage_mcp.client.transport import Transport
-from mage_mcp.errors import MageNotFound
+from mage_mcp.errors import MageNotFound, MageRefused
 from mage_mcp.text import one_line, quoted, remember_name
 
 _SHOWN = 5
@@ -24,6 +24,16 @@ def did_you_mean(word: str, known: Iterable[str], *, where: str) -> str:
         return f"Did you mean {' or '.join(repr(one_line(name, 80)) for name in near)}?"
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"There are: {', '.join(quoted(name) for name in names[:_SHOWN])}{more}."
+
+
+async def files_named(transport: Transport, name: str) -> str:
+    """A next step: where files of this name stand; empty where there are none. Source: Mage FileResource, `flatten`."""
+    try:
+        found = rows(await transport.read(api("files"), flatten=True), "files")
+    except MageRefused:
+        return ""
+    paths = sorted(path for row in found if (path := str(row.get("path")).partition("/")[2]).rpartition("/")[2] == name)
+    return f"There is {' and '.join(quoted(path) for path in paths[:_SHOWN])}." if paths else ""
 
 
 async def pipeline_uuids(transport: Transport) -> set[str]:

@@ -8,7 +8,7 @@ import anyio
 
 from mage_mcp.client.backups import digest, keep
 from mage_mcp.client.diffs import unified
-from mage_mcp.client.near import did_you_mean
+from mage_mcp.client.near import did_you_mean, files_named
 from mage_mcp.client.paths import api
 from mage_mcp.client.project_paths import readable_path
 from mage_mcp.client.records import parse_time
@@ -122,12 +122,10 @@ class Texts:
         folder, _, name = path.rpartition("/")
         siblings = await self._names(folder)
         where = f"in {quoted(folder)}" if folder else "in the project's folder"
-        return MageNotFound(
-            f"The project has no file {one_line(path, 80)!r}.",
-            next_step=f"There is no folder {folder!r}."
-            if siblings is None
-            else did_you_mean(name, siblings, where=where),
-        )
+        step = await files_named(self._transport, name)
+        if not step:
+            step = f"There is no folder {folder!r}." if siblings is None else did_you_mean(name, siblings, where=where)
+        return MageNotFound(f"The project has no file {one_line(path, 80)!r}.", next_step=step)
 
     async def _names(self, folder: str) -> list[str] | None:
         """What is in a folder; None where there is no such folder.

@@ -59,7 +59,7 @@ async def create_backfill(
 ) -> BackfillCreated:
     """Run a pipeline once for each date of a window, at once; the same window never starts twice.
 
-    Its blocks see execution_date, ds and interval_start_datetime. Times are UTC.
+    A window that overlaps another runs those dates again. Blocks see execution_date and ds. Times are UTC.
     """
     return await mage.backfills.create(
         pipeline,

@@ -76,6 +76,8 @@ async def test_missing_empty_and_folder_are_told_apart(mage: Mage, world: World)
     with pytest.raises(MageNotFound, match=r"no file 'transformers/add_taxes\.py'\. Did you mean 'add_tax\.py'"):
         await mage.texts.read("transformers/add_taxes.py")
     with pytest.raises(MageNotFound, match="There is no folder 'transformer'"):
+        await mage.texts.read("transformer/adds_tax.py")
+    with pytest.raises(MageNotFound, match=r"There is transformers/add_tax\.py\."):
         await mage.texts.read("transformer/add_tax.py")
     with pytest.raises(MageInvalid, match="is a folder"):
         await mage.texts.read("transformers")

@@ -12,8 +12,11 @@ from mcp import Client
 
 from mage_mcp.client import Cluster
 from mage_mcp.demo.world import Backfill, World
-from tests.conftest import URL, demo_server
+from mage_mcp.server import build_server
+from mage_mcp.settings import Settings
+from tests.conftest import URL, clock_of, demo_server
 from tests.host import Host, Person
+from tests.wires import Wire, says
 
 pytestmark = pytest.mark.anyio
 PIPELINE = "empty_pipeline"
@@ -327,6 +330,19 @@ async def test_a_streaming_pipeline_is_refused(world: World, demo: Host):
     world.pipelines[PIPELINE] = replace(world.pipelines[PIPELINE], type="streaming")
     refusal = await demo.refused("create_backfill", pipeline=PIPELINE, **days())
     assert "each run of a backfill would go on for ever" in refusal
+
+
+async def test_a_scheduler_that_stands_still_is_said(world: World, era: str):
+    wire = Wire(world)
+    wire.spoil("GET", "/api/status", says({"statuses": [{"scheduler_status": "stopped"}]}), times=100)
+    settings = Settings(clusters=(Cluster(url=URL),), toolsets=("backfills",))
+    async with Client(build_server(settings, wire=wire, clock=clock_of(world)), mode=era) as client:
+        host = Host(client, Person(), world=world)
+        made = (await host.call("create_backfill", pipeline=PIPELINE, **days())).data
+        assert "Mage's scheduler is stopped: no run makes progress until a person starts it." in made["note"]
+        assert (await host.call("list_backfills")).data["note"] in made["note"]
+        wire.mend()
+        assert "note" not in (await host.call("list_backfills")).data
 
 
 async def test_a_client_that_cannot_ask_gets_a_preview_and_a_code(world: World, era: str):

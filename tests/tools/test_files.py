@@ -155,6 +155,11 @@ async def test_what_pipelines_are_made_of_is_not_written_as_a_file(host: Host, n
     assert "update_" in sentence
 
 
+async def test_a_file_named_without_its_folder_is_found(host: Host):
+    assert "There is transformers/add_tax.py." in await host.refused("read_file", path="add_tax.py")
+    assert "There is no folder 'nowhere'" in await host.refused("read_file", path="nowhere/at_all.py")
+
+
 async def test_a_secret_in_a_file_is_masked_and_survives_a_change_beside_it(world: World, on_demo: Host):
     secret = PLANTED["pipeline variable db_password"]
     world.write_file("utils/db.py", f'password = "{secret}"\nrate = 1\n')

@@ -88,7 +88,7 @@ class BackfillCreator(BackfillReader):
                 record, notes = await self._make(half_made, window, pipeline, name=name, variables=variables)
                 record, note = await self._start(record, window)
         notes = [understood, *notes, note, *overlaps(existing, window), beyond_now(window, now=now)]
-        notes.append(f"list_backfills(pipeline={pipeline!r}) shows how far it is.")
+        notes += [await self.held_up(), f"list_backfills(pipeline={pipeline!r}) shows how far it is."]
         return _answer(record, window, changed=True).model_copy(update={"note": " ".join(filter(None, notes))})
 
     async def _make(

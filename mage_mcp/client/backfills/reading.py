@@ -3,6 +3,7 @@
 import asyncio
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,10 +15,11 @@ from mage_mcp.client.paths import api, pipeline_uuid
 from mage_mcp.client.pipelines import Pipelines
 from mage_mcp.client.records import UNFINISHED, Record, RunRecord, Time
 from mage_mcp.client.replies import count, root, rows
+from mage_mcp.client.runs.waiting import scheduler_status
 from mage_mcp.client.transport import Params, Transport
 from mage_mcp.client.triggers import Triggers
-from mage_mcp.errors import MageNotFound
-from mage_mcp.text import one_line
+from mage_mcp.errors import MageError, MageNotFound
+from mage_mcp.text import one_line, quoted
 
 BackfillStatus = Literal["not_started", "initial", "running", "completed", "failed", "cancelled"]
 
@@ -111,6 +113,9 @@ class BackfillReader:
             await self._pipelines.record(pipeline)  # of an unknown one Mage lists none
         items = await asyncio.gather(*(self._row(record, pipeline=not pipeline) for record in records))
         none = "No backfill fits." if status is not None else "There is no backfill."
+        if any(item.under_way for item in items):
+            held_up = await self.held_up()
+            return BackfillPage.fitted(items, total=total, limit=limit, offset=offset, note=held_up)
         note = "" if items else f"The offset is past the end: there are {total}." if total else none
         return BackfillPage.fitted(items, total=total, limit=limit, offset=offset, note=note)
 
@@ -135,6 +140,14 @@ class BackfillReader:
                 next_step="list_backfills shows the ids there are.",
             ) from None
         return BackfillRecord.model_validate(root(reply, "backfill"))
+
+    async def held_up(self) -> str:
+        """A word where nothing can go on, since Mage's scheduler does not run."""
+        with suppress(MageError):
+            scheduler = await scheduler_status(self._transport)
+            if scheduler not in {"", "running"}:
+                return f"Mage's scheduler is {quoted(scheduler, 40)}: no run makes progress until a person starts it."
+        return ""
 
     async def counts(self, record: BackfillRecord) -> dict[str, int]:
         """Its runs, in all and by how they ended; `under_way` are the rest. Counting is cheap, listing is not: of 300
