@@ -93,7 +93,11 @@ def remember_secret(value: str) -> None:
     with _known_lock:
         for text in (value, clean(value), *lines):
             # As it is, and as it stands in a URL, in JSON and in a repr.
-            _known.update((text, quote(text, safe=""), quote_plus(text), repr(text)[1:-1]))
+            in_url = (
+                quote(text, safe="", errors="replace"),
+                quote_plus(text, errors="replace"),
+            )  # it may be half a character
+            _known.update((text, *in_url, repr(text)[1:-1]))
             _known.update((json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]))
         _known_pattern = None
 

@@ -16,8 +16,9 @@ from mage_mcp import text
 from mage_mcp.client import secrets
 from mage_mcp.client.error_texts import tidy
 from mage_mcp.client.models import Answer, Untrusted
-from mage_mcp.demo import script
+from mage_mcp.demo import script, templates
 from mage_mcp.demo.cloud import CloudWorld
+from mage_mcp.demo.pro import Pro, Workspace
 from mage_mcp.demo.project import Block, Pipeline
 from mage_mcp.demo.script import Output, Script
 from mage_mcp.demo.traces import raised_in
@@ -48,6 +49,11 @@ UUID = f"{ORDER.replace(' ', '_')} 'and\u200b more`"
 UUID_AS_KEPT = f"{ORDER.replace(' ', '_')}_kept 'and more`"
 """The same without what would be dropped, so that a call can name it."""
 
+FILES = (f"{UUID}.py", f"{UUID}/x.py", f"{ORDER}.txt")
+SAVED = FORGED.replace("\r\n", "\n").replace("\x00", "")
+"""As a file can hold it that is changed here."""
+SHA = "4f1c2a9be07d3358a6ce1d20f9b8e7c6d5a40312"
+
 _BLOCK = re.compile(rf"(?P<place>[\w.\[\]]+) \({re.escape(DATA)}\):\n(?P<fence>`{{3,}})(?P<language>\w*)")
 _FENCED = re.compile(r"^(?P<marks>`{3,})[\w+-]*\n(?P<body>.*?)\n(?P=marks)$", re.MULTILINE | re.DOTALL)
 _INVISIBLE = re.compile(
@@ -77,6 +83,8 @@ def plant(cloud: CloudWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(script.SCRIPTS, UUID, replace(says, lasts_s=lambda _: 3600.0))
     monkeypatch.setitem(script.SCRIPTS, "sync_accounts", Script(ends="failed", raises=broken, prints=says.prints))
     monkeypatch.setitem(script.SCRIPTS, UUID_AS_KEPT, Script(ends="failed", raises=broken, prints=says.prints))
+    listed = ("transformer", f"{ORDER}/of_mage.py", PLAIN, FORGED)
+    monkeypatch.setattr(templates, "LISTED", (*templates.LISTED, listed))
     for cluster in cloud.clusters.values():
         cluster.name = PLAIN
         cluster.config = {
@@ -96,7 +104,7 @@ def _plant_in(world: World) -> None:
         "variables": {PLAIN: FORGED, f"{PLAIN}{TORN}": f"{FORGED}{TORN}", "long": FORGED * 3, "l": [PLAIN]},
     }
     odd = Pipeline(UUID, blocks=blocks, conditionals=(guard,), **fields)
-    kept = Block(UUID_AS_KEPT, "transformer", f"# {FORGED}\ndef f():\n    raise Conn\n")
+    kept = Block(UUID_AS_KEPT, "transformer", f"'''{SAVED}'''\ndef f():\n    raise Conn\n")
     after = Block(f"{UUID_AS_KEPT}2", "data_exporter", "", (UUID_AS_KEPT,))
     world.pipelines[UUID_AS_KEPT] = Pipeline(UUID_AS_KEPT, blocks=(kept, after), **fields)
     leaky = world.pipelines["leaky_sync"]
@@ -113,6 +121,12 @@ def _plant_in(world: World) -> None:
     asleep.schedule_type = "api"
     world.create_run(asleep, {})
     world.secrets[PLAIN] = FORGED
+    for path in FILES:
+        world.write_file(path, f"'''{SAVED}'''\nx = 1\n")
+    world.pro = Pro()
+    config = json.dumps({"image_tag": PLAIN, PLAIN: FORGED, "env": [{"name": PLAIN, "value": FORGED}]})
+    for name in (PLAIN, "odd"):
+        world.pro.workspaces[name] = Workspace(name, config, {PLAIN: FORGED}, namespace=PLAIN, more={"url": FORGED})
     world.clock.advance(30)
 
 
@@ -132,6 +146,17 @@ def calls(world: World) -> dict[str, list[dict[str, Any]]]:
         [run.id for run in runs if run.pipeline.uuid == uuid] for uuid in ("leaky_sync", UUID, UUID_AS_KEPT)
     )
     prod = {"cluster": "prod"}
+    odd_triggers = [trigger.id for trigger in world.triggers.values() if trigger.pipeline_uuid == UUID]
+    kept_block = {**prod, "pipeline": UUID_AS_KEPT, "block": UUID_AS_KEPT}
+    transformer = {**prod, "pipeline": UUID_AS_KEPT, "type": "transformer"}
+    daily = {**prod, "pipeline": UUID_AS_KEPT, "interval": "@daily"}
+    patch = {**prod, "workspace": "odd", "action": "patch"}
+    deployment = {
+        "branch": f"{ORDER.replace(' ', '_')}'s",
+        "message": PLAIN,
+        "environment": ORDER,
+        "target_branch": "main",
+    }
     return {
         "list_clusters": [{}],
         "get_cluster": [prod],
@@ -172,6 +197,81 @@ def calls(world: World) -> dict[str, list[dict[str, Any]]]:
         "list_backfills": [prod, {**prod, "pipeline": f"{ORDER} x"}],
         "cancel_backfill": [{**prod, "backfill": 1}],
         "delete_backfill": [{**prod, "backfill": 1}],
+        "create_trigger": [
+            {**daily, "name": f"{ORDER} 1", "variables": {"x": FORGED}, "description": FORGED, "dry_run": True},
+            {**daily, "name": f"{ORDER} 1", "variables": {"x": FORGED}, "description": FORGED},
+            {**daily, "name": f"{ORDER} 1"},
+            {**daily, "name": "x", "pipeline": f"{UUID}x"},
+            {**daily, "name": "x", "start_time": ORDER},
+        ],
+        "update_triggers": [
+            {**prod, "triggers": odd_triggers, "variables": {"long": "x"}, "description": "x", "dry_run": True},
+            {**prod, "triggers": odd_triggers, "status": "inactive", "clear": ["description"]},
+            {**prod, "triggers": odd_triggers[:1], "name": f"{ORDER} 2", "tags": [ORDER]},
+            {**prod, "triggers": odd_triggers[:1], "unset_variables": [f"{ORDER} x"]},
+            {**prod, "triggers": odd_triggers, "interval": f"{ORDER} x"},
+        ],
+        "delete_trigger": [{**prod, "trigger": odd_triggers[-1]}],
+        "delete_runs": [{**prod, "runs": [kept[0]]}, {**prod, "runs": [leaky]}],
+        "get_block": [
+            kept_block,
+            {**kept_block, "from_line": 1, "to_line": 2},
+            {**kept_block, "block": ORDER},
+            {**kept_block, "pipeline": "leaky_sync", "block": "sync_accounts"},
+        ],
+        "list_block_templates": [prod, {**prod, "search": f"{ORDER} x"}],
+        "create_block": [
+            {**transformer, "name": "five", "content": f"# {ORDER}\nx = (", "configuration": {PLAIN: FORGED}},
+            {**transformer, "name": "five", "configuration": {PLAIN: FORGED}, "dry_run": True},
+            {**transformer, "name": "five", "upstream_blocks": [UUID_AS_KEPT]},
+            {**transformer, "name": "five"},
+            {**transformer, "name": "x", "upstream_blocks": [f"{ORDER} x"]},
+            {**transformer, "name": "x", "template": f"{ORDER} x"},
+        ],
+        "update_block": [
+            {**kept_block, "replace": {"old": "def f():", "new": "def g():"}, "configuration": {PLAIN: [FORGED]}},
+            {**kept_block, "replace": {"old": "def g():", "new": ORDER}},
+            {**kept_block, "upstream_blocks": [f"{UUID_AS_KEPT}2"], "dry_run": True},
+            {**kept_block, "block": f"{UUID_AS_KEPT}2", "upstream_blocks": [], "dry_run": True},
+        ],
+        "delete_block": [
+            kept_block,
+            {**kept_block, "block": "five", "delete_file": True},
+            {**kept_block, "block": ORDER},
+        ],
+        "list_files": [
+            {**prod, "folder": "utils"},
+            {**prod, "search": ORDER[:9], "limit": 100},
+            {**prod, "folder": f"{ORDER} x"},
+            {**prod, "folder": UUID},
+            prod,
+        ],
+        "read_file": [*({**prod, "path": path} for path in (*FILES, f"{ORDER} x.py")), {**prod, "path": UUID}],
+        "write_file": [
+            *({**prod, "path": path, "replace": {"old": "x = 1", "new": "x = 2"}} for path in FILES),
+            {**prod, "path": FILES[0], "replace": {"old": "x = 2", "new": ORDER}},
+            {**prod, "path": f"{ORDER} y.py", "content": f"# {ORDER}\nx = (", "dry_run": True},
+            {**prod, "path": f"{ORDER} y.yaml", "content": f"{ORDER}: [", "dry_run": True},
+            {**prod, "path": FILES[0], "content": "x = 3"},
+        ],
+        "list_workspaces": [prod, {**prod, "search": f"{ORDER} x"}],
+        "create_workspace": [
+            {**prod, "name": "new", "set_env": {ORDER: "x"}},
+            {**prod, "name": "new", "container_config": {PLAIN: FORGED}},
+            {**prod, "name": ORDER},
+        ],
+        "update_workspace": [
+            {**patch, "container_config": {PLAIN: "x", "image_tag": FORGED}, "dry_run": True},
+            {**patch, "lifecycle_config": {PLAIN: None, "new": [FORGED]}, "unset_env": [PLAIN]},
+            {**prod, "workspace": "odd", "action": "stop"},
+            {**prod, "workspace": ORDER, "action": "stop"},
+        ],
+        "delete_workspace": [{**prod, "workspace": "nope"}, {**prod, "workspace": "odd"}],
+        "deploy_commit": [
+            {**prod, "setting": "production", "commit": SHA, **deployment},
+            {**prod, "setting": "production", "commit": SHA, **deployment, "branch": ORDER},
+            {**prod, "setting": "unknown", "commit": ORDER, **deployment},
+        ],
         "create_pipeline": [
             {**prod, "name": f"{ORDER}!", "description": FORGED},
             *({**prod, "name": "copied", "clone_from": UUID_AS_KEPT, "dry_run": dry} for dry in (True, False)),
@@ -235,7 +335,7 @@ def assert_quoted(told: str) -> None:
     """A sentence of ours quotes somebody's words: in quotes, on one line."""
     assert_clean(told)
     for found in re.finditer(ORDER.replace(" ", "[ _]"), told):
-        assert told[found.start() - 1] in "'\"", told
+        assert re.search(r"['\"][\w./]*$", told[: found.start()]), told
 
 
 def assert_marked(data: dict[str, Any]) -> None:
@@ -303,7 +403,7 @@ async def test_orders_in_mage_stay_data_in_every_answer(mode: str, asks: bool, m
     for said in heard:
         assert_quoted(said)
     assert heard
-    assert set(cases) - {"start_cluster"} <= seen, "each of them was really put to the test"
+    assert set(cases) - {"start_cluster", "delete_workspace"} <= seen, "each of them was really put to the test"
     for question in person.asked:
         head, *acts = question.split("\n")
         assert head.endswith((":", "?"))

@@ -305,3 +305,8 @@ def test_no_text_takes_long_to_redact(word: str):
     began = time.perf_counter()
     show(given)
     assert time.perf_counter() - began < 1
+
+
+def test_a_secret_with_half_a_character_in_it_is_masked_too():
+    text.remember_secret("planted-\ud83d-half")
+    assert "planted" not in text.show("it was planted-\ud83d-half!")

@@ -28,7 +28,7 @@ def check_code(content: str, language: str, file: str) -> str:
         number = error.lineno or 1
         line = one_line("".join(masked_lines(content)[number - 1 : number]), _LONGEST_LINE)
         raise MageInvalid(
-            f"Line {number} of the new text of {quoted(file)} is no Python ({one_line(error.msg)}): {line}; nothing "
+            f"Line {number} of the new text of {quoted(file)} is no Python ({one_line(error.msg)}): {line!r}; nothing "
             "was written.",
             next_step=f"Correct it. It was read as Python {_version()}; Mage may run another.",
         ) from None

@@ -11,7 +11,7 @@ from mage_mcp.client.records import TriggerRecord
 from mage_mcp.client.schedules import checked_interval
 from mage_mcp.client.triggers.reading import OURS, TriggerStatus
 from mage_mcp.errors import MageInvalid
-from mage_mcp.text import MASK, is_secret_name, one_line, shorten, show
+from mage_mcp.text import MASK, is_secret_name, one_line, quoted, shorten, show
 
 Clearable = Literal["description", "start_time"]
 
@@ -64,7 +64,7 @@ class Wish:
 
     def never_there(self, record: TriggerRecord) -> str:
         """A word on variables to unset that are not there: a name may be misspelt."""
-        names = [one_line(name, 60) for name in self.unset_variables if name not in record.variables]
+        names = [quoted(name, 60) for name in self.unset_variables if name not in record.variables]
         return f"There was no variable {', '.join(names[:10])} to unset." if names else ""
 
 
