@@ -5,6 +5,8 @@ import json
 import pytest
 
 from mage_mcp.demo.cloud import CloudWorld
+from mage_mcp.demo.cloud_app import CLOUD_PATH
+from tests.changes import CHANGES, calls
 from tests.conftest import cloud_host
 from tests.host import Host, Person
 
@@ -122,3 +124,25 @@ async def test_every_change_leaves_two_audit_lines_also_when_it_was_declined(clo
     assert lines[5]["outcome"].startswith("refused: ")
     assert {line["cluster"] for line in lines} == {"staging"}
     assert "hunter22" not in file.read_text()
+
+
+async def test_every_change_of_a_protected_cluster_is_asked_about(cloud: CloudWorld, era: str):
+    """A client that cannot ask gets a preview and a code, whatever the tool, and nothing is sent."""
+    given = calls(cloud)
+    assert set(given) == CHANGES, "a tool without a call here would change a protected cluster unasked, unseen"
+    async with cloud_host(cloud, era, marks={"prod": {"protected": True}, "staging": {"protected": True}}) as host:
+        window = given["create_backfill"]
+        for tool, arguments in (
+            ("create_backfill", window | {"end": "2026-03-03"}),
+            ("create_backfill", window | {"end": "2026-03-04"}),
+            ("cancel_backfill", {"backfill": 2}),
+        ):
+            code = (await host.call(tool, cluster="prod", **arguments)).data["confirm"]
+            assert (await host.call(tool, cluster="prod", **arguments, confirm=code)).data["changed"] is True
+        cloud.requests.clear()
+        for tool, arguments in given.items():
+            answer = (await host.try_call(tool, cluster="prod", **arguments)).data
+            assert answer.get("confirm"), tool
+            assert answer["changed"] is False
+            assert answer["would"], tool
+    assert {request for request in cloud.requests if request[0] != "GET"} <= {("POST", f"{CLOUD_PATH}/sessions")}
