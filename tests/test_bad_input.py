@@ -12,11 +12,13 @@ from mcp import Client
 
 from mage_mcp import text
 from mage_mcp.client import Cluster, Mage, transport
+from mage_mcp.demo.pro import Pro
 from mage_mcp.demo.world import World
 from mage_mcp.errors import MageInvalid
 from mage_mcp.server import build_server
 from mage_mcp.settings import Settings
 from mage_mcp.settings_load import load_settings
+from mage_mcp.tools import ALL
 from tests.conftest import clock_of
 from tests.host import Host, Person
 from tests.wires import Answer as Reply
@@ -172,6 +174,108 @@ MISUSES: list[tuple[str, dict[str, Any], str]] = [
     ("list_triggers", {"type": "weekly"}, "type: input should be 'time'"),
     ("list_triggers", {"pipeline": "x?y"}, "cannot be the uuid of a pipeline"),
 ]
+
+CLUSTER_TOOLS = {tool.name for tool in ALL["clusters"].tools(read_only=False)}
+"""Tried in `tests/tools/test_clusters_*.py`, over a Cloud."""
+SHA = "4f1c2a9be07d3358a6ce1d20f9b8e7c6d5a40312"
+SALES = {"pipeline": "sales_daily"}
+PARTS = {
+    "setting": "prod",
+    "commit": SHA,
+    "branch": "main",
+    "message": "x",
+    "environment": "e",
+    "target_branch": "main",
+}
+MISUSES_BEYOND: list[tuple[str, dict[str, Any], str]] = [
+    ("create_trigger", {**SALES, "name": "x", "interval": "every day"}, "interval"),
+    ("create_trigger", {**SALES, "name": "x", "interval": "61 * * * *"}, "interval"),
+    ("create_trigger", {**SALES, "name": "x", "interval": "@daily", "type": "event"}, "type: input should be 'time'"),
+    ("create_trigger", {**SALES, "name": "x", "interval": "@daily", "status": "ACTIVATE"}, "status: input should be"),
+    ("create_trigger", {**SALES, "name": "x", "interval": "@daily", "start_time": "soon"}, "start_time cannot be read"),
+    ("create_trigger", {**SALES, "name": "x", "interval": "@daily", "variables": {"a-b": 1}}, "no variable's name"),
+    ("create_trigger", {"pipeline": "../x", "name": "x", "interval": "@daily"}, "cannot be the uuid of a pipeline"),
+    ("update_triggers", {"triggers": [], "status": "active"}, "triggers: list should have at least 1 item"),
+    ("update_triggers", {"triggers": [0], "status": "active"}, "greater than or equal to 1"),
+    ("update_triggers", {"triggers": [1] * 30, "status": "active"}, "at most 20 items"),
+    ("update_triggers", {"triggers": [987654], "status": "inactive"}, "987654"),
+    ("update_triggers", {"triggers": [1], "clear": ["status"]}, "input should be 'description' or 'start_time'"),
+    ("delete_trigger", {"trigger": 987654}, "No trigger 987654"),
+    ("delete_trigger", {"trigger": "x/../y"}, "trigger: input should be a valid integer"),
+    ("delete_runs", {"runs": [987654]}, "No run 987654"),
+    ("delete_runs", {"runs": ["x"]}, "neither a run id nor a link"),
+    ("create_backfill", {**SALES, "start": "soon", "end": "2026-03-02"}, "start"),
+    ("create_backfill", {**SALES, "start": "2026-03-03", "end": "2026-03-02"}, "end"),
+    ("create_backfill", {**SALES, "start": "2026-03-01", "end": "2026-03-02", "interval_type": "x"}, "interval_type"),
+    ("create_backfill", {**SALES, "start": "2026-03-01", "end": "2026-03-02", "interval_units": 0}, "interval_units"),
+    ("cancel_backfill", {"backfill": 987654}, "987654"),
+    ("delete_backfill", {"backfill": -1}, "greater than or equal to 1"),
+    ("create_pipeline", {"name": "..."}, "needs a name with a letter or a digit"),
+    ("create_pipeline", {"name": "x", "type": "rust"}, "type: input should be"),
+    ("create_pipeline", {"name": "x", "clone_from": "sales_dialy"}, "Did you mean 'sales_daily'?"),
+    ("update_pipeline", {**SALES, "patch": {"status": "active"}}, "no setting 'status'"),
+    ("update_pipeline", {**SALES, "patch": {"executor_type": "kubernetes"}}, "executor_type takes"),
+    ("update_pipeline", {**SALES, "patch": {"retry_config": {"retries": 10**12}}}, "retry_config.retries takes"),
+    ("update_pipeline", {**SALES, "patch": {"retry_config": []}}, "retry_config takes an object"),
+    ("delete_pipeline", {"pipeline": "sales_dialy"}, "Did you mean 'sales_daily'?"),
+    ("get_block", {**SALES, "block": "../x"}, "cannot be the uuid of a block"),
+    ("get_block", {**SALES, "block": "load_orders", "from_line": 10**9}, "There are no lines"),
+    ("list_block_templates", {"type": "dbt"}, "type: input should be 'data_loader'"),
+    ("create_block", {**SALES, "name": "../../x", "type": "transformer"}, "makes no name of a file"),
+    (
+        "create_block",
+        {**SALES, "name": "io_config", "type": "custom", "language": "yaml", "content": "a: 1"},
+        "secrets",
+    ),
+    ("create_block", {**SALES, "name": "x", "type": "chart"}, "type: input should be"),
+    ("create_block", {**SALES, "name": "x", "type": "custom", "language": "cobol"}, "language: input should be"),
+    ("create_block", {**SALES, "name": "x", "type": "custom", "configuration": {"file_path": "/etc/x"}}, "file_path"),
+    ("create_block", {**SALES, "name": "x", "type": "custom", "template": "../../x"}, "There is no template"),
+    ("update_block", {**SALES, "block": "load_orders", "replace": {"old": "x"}}, "replace takes an object"),
+    ("update_block", {**SALES, "block": "load_orders", "content": "x = 1"}, "needs the hash"),
+    ("update_block", {**SALES, "block": "load_orders", "upstream_blocks": ["load_orders"]}, "in a circle"),
+    ("update_block", {**SALES, "block": "load_orders"}, "There is nothing to change"),
+    ("delete_block", {**SALES, "block": "load_orders"}, "comes after"),
+    ("update_variables", {**SALES, "set": {"a": None}}, "Mage stores no null"),
+    ("update_variables", {**SALES, "set": {"a/b": 1}}, "no variable's name"),
+    ("update_variables", SALES, "No variable is named"),
+    ("list_files", {"folder": "../.."}, "cannot be the path of a folder"),
+    ("read_file", {"path": "/etc/passwd"}, "cannot be the path of a file"),
+    ("read_file", {"path": "io_config.yaml"}, "may hold secrets"),
+    ("read_file", {"path": "%69o_config.yaml"}, "cannot be the path of a file"),
+    ("write_file", {"path": "utils/x.py", "content": "x = ("}, "is no Python"),
+    ("write_file", {"path": "utils/x.py"}, "Give content or replace"),
+    ("write_file", {"path": ".ssh/authorized_keys", "content": "x"}, "may hold secrets"),
+    ("write_file", {"path": "pipelines/sales_daily/metadata.yaml", "content": "a: 1"}, "is not written here"),
+    ("list_workspaces", {"limit": 0}, "limit: input should be greater than or equal to 1"),
+    ("create_workspace", {"name": "A b"}, "cannot be the name of a workspace"),
+    ("create_workspace", {"name": "a", "set_env": {"A": 1}}, "set_env.A: input should be a valid string"),
+    ("update_workspace", {"workspace": "../x", "action": "stop"}, "cannot be the name of a workspace"),
+    ("update_workspace", {"workspace": "sandbox", "action": "explode"}, "action: input should be 'stop'"),
+    ("update_workspace", {"workspace": "sandbox", "action": "patch"}, "A patch of nothing"),
+    ("delete_workspace", {"workspace": "nope"}, "No workspace 'nope'"),
+    ("deploy_commit", {**PARTS, "commit": "main"}, "no whole commit SHA"),
+    ("deploy_commit", {**PARTS, "branch": "-x..y"}, "branch is no name of a branch"),
+    ("deploy_commit", {**PARTS, "target_directory": "../x"}, "leads out of the project"),
+    ("deploy_commit", {**PARTS, "setting": "../x"}, "cannot be the name"),
+    ("list_backfills", {"status": "x"}, "status: input should be"),
+    ("list_secrets", {"reveal": True}, "'reveal' is unknown"),
+]
+
+
+async def test_every_wrong_call_of_the_other_toolsets_is_told_too(world: World, era: str):
+    wire = Wire(world)
+    world.pro = Pro()
+    async with host_over(wire, era, world=world, MAGE_TOOLSETS="all") as host:
+        beyond = {tool.name for tool in (await host.client.list_tools()).tools} - {tool for tool, _, _ in MISUSES}
+        assert beyond <= {tool for tool, _, _ in MISUSES_BEYOND} | CLUSTER_TOOLS, "a tool whose misuse nobody tried"
+        for tool, arguments, told in MISUSES_BEYOND:
+            sentence = await host.refused(tool, **arguments)
+            assert told in sentence, (tool, arguments, sentence)
+            assert_sentence(sentence)
+        assert {request.method for request in wire.requests} == {"GET"}, "nothing wrong ever left as a change"
+        assert world.poison == {}
+    assert host.person.asked == []
 
 
 async def test_every_wrong_call_is_told_in_a_sentence_and_changes_nothing(world: World, era: str):
