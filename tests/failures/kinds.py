@@ -74,7 +74,7 @@ class Kind:
 
 def _block(uuid: str, kind: str, *upstream: str, language: str = "python", **more: Any) -> LabBlock:
     configuration = more.pop("configuration", {})
-    return LabBlock(uuid, kind, SOURCES[uuid], upstream, language, configuration, more)
+    return LabBlock(uuid, kind, SOURCES[uuid], upstream, language=language, configuration=configuration, extra=more)
 
 
 def _middle(uuid: str, **more: Any) -> tuple[Block, ...]:
