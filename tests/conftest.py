@@ -1,13 +1,17 @@
 """Two Mages and two protocol eras behind one fixture, so that one source of tests holds them all."""
 
+import gc
+import json
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import count
+from typing import Any
 
 import httpx
 import pytest
 import stamina
+from jsonschema import Draft202012Validator
 from mcp import Client, StdioServerParameters
 
 from mage_mcp.client import Clock, Cluster, Mage
@@ -33,6 +37,28 @@ ERAS = {"auto": "2026-07-28", "legacy": "2025-11-25"}
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     return "asyncio"
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests stay till the end: no garbage collection need look at them."""
+    gc.collect()
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _schemas_are_checked_once() -> Iterator[None]:
+    """The SDK's client checks the schema of each tool's answers in each test, which takes longer than the call."""
+    check, known = Draft202012Validator.check_schema, set()
+
+    def check_once(schema: Any, *how: Any, **more: Any) -> None:
+        text = json.dumps(schema, sort_keys=True)
+        if text not in known:
+            check(schema, *how, **more)
+            known.add(text)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Draft202012Validator, "check_schema", check_once)
+        yield
 
 
 @pytest.fixture(autouse=True)

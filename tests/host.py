@@ -2,10 +2,8 @@
 
 import json
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any, Literal
 
-import jsonschema
 import pytest
 from mcp import Client, MCPError
 from mcp.types import (
@@ -17,15 +15,6 @@ from mcp.types import (
 )
 
 from mage_mcp.demo.world import World
-
-
-@cache
-def _validator(schema: str) -> Any:
-    """Made once for all tests: checking a schema takes sixty times as long as checking an answer."""
-    parsed = json.loads(schema)
-    kind = jsonschema.validators.validator_for(parsed)
-    kind.check_schema(parsed)
-    return kind(parsed)
 
 
 @dataclass
@@ -60,10 +49,9 @@ class Host:
     client: Client
     person: Person
     world: World | None = None
-    _schemas: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     async def call(self, tool: str, **arguments: Any) -> Answer:
-        """Call a tool that must succeed."""
+        """Call a tool that must succeed. The SDK's client holds the answer to the tool's schema, and drops it else."""
         answer = await self.try_call(tool, **arguments)
         assert not answer.is_error, answer.text
         return answer
@@ -72,15 +60,7 @@ class Host:
         result = await self.client.call_tool(tool, arguments, progress_callback=progress)
         (content,) = result.content
         assert isinstance(content, TextContent)
-        if not result.is_error:
-            await self._keeps_to_its_schema(tool, result.structured_content)
         return Answer(content.text, result.structured_content or {}, bool(result.is_error))
-
-    async def _keeps_to_its_schema(self, tool: str, data: Any) -> None:
-        """Clients drop answers that break their own schema."""
-        if not self._schemas:
-            self._schemas = {each.name: each.output_schema or {} for each in (await self.client.list_tools()).tools}
-        _validator(json.dumps(self._schemas[tool])).validate(data)
 
     async def refused(self, tool: str, **arguments: Any) -> str:
         """Call a tool that must be refused; returns the sentence."""

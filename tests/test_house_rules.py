@@ -16,9 +16,12 @@ from mcp.types import Tool
 
 import mage_mcp
 from mage_mcp import tools as tools_package
+from mage_mcp.demo.world import World
 from mage_mcp.server import build_server
 from mage_mcp.settings import TOOLSETS, Settings
 from mage_mcp.tools._toolset import Toolset
+from tests.conftest import demo_server
+from tests.host import Host, Person
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = Path(mage_mcp.__file__).parent
@@ -172,3 +175,18 @@ def test_the_readme_lists_the_tools_as_they_are():
 
     text = README.read_text(encoding="utf-8")
     assert text == with_table(text), "run `python -m tests.readme`"
+
+
+@pytest.mark.anyio
+async def test_an_answer_that_breaks_its_schema_fails_whichever_test_asks_for_it(
+    world: World, era: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The SDK's client sees to it: the other tests rely on that."""
+    server = demo_server(world)
+    tool = server._tool_manager.get_tool("list_pipelines")
+    assert tool
+    schema = {**(tool.output_schema or {}), "required": ["nonsense"]}
+    monkeypatch.setitem(vars(tool), "output_schema", schema)  # where it keeps what it made
+    async with Client(server, mode=era) as client:
+        with pytest.raises(RuntimeError, match="'nonsense' is a required property"):
+            await Host(client, Person()).call("list_pipelines")
