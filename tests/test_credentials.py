@@ -363,3 +363,9 @@ def test_the_session_bus_is_found_where_a_host_does_not_tell_it(
         bus.bind(str(tmp_path / "bus"))
         store.login(KEY)
     assert os.environ[BUS] == f"unix:path={tmp_path / 'bus'}"
+
+
+@pytest.mark.parametrize("time", ["1" + "0" * 400, "NaN", "-Infinity", "true", '"soon"'])
+def test_a_time_that_is_none_counts_as_not_kept(store: Store, memory: Memory, time: str):
+    memory.entries[KEY] = f'{{"token": "token-of-x", "expires": {time}, "kept_at": {time}}}'
+    assert store.login(KEY) == KeptLogin(token="token-of-x")

@@ -8,6 +8,7 @@ from mage_mcp.settings import Cluster
 
 SECRET_PREFIX = "MAGE_MCP_SECRET_"  # noqa: S105 - how their names begin
 _LOGIN, _SECRET = "login", "secret"
+_END_OF_TIME = 10**12
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,16 @@ class KeptLogin:
         return {key: value for key, value in vars(self).items() if value not in ("", None)}
 
 
+def is_time(value: Any) -> bool:
+    """Whether it is a number of seconds: neither NaN nor one that no float holds."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _END_OF_TIME
+
+
 def login_from(told: Mapping[str, Any]) -> KeptLogin:
     """The login that was kept as this. What another version wrote differently counts as not kept."""
     expires: Any = told.get("expires")
     texts = {key: value for key in ("token", "email", "password") if isinstance(value := told.get(key), str)}
-    is_time = isinstance(expires, int | float) and not isinstance(expires, bool)
-    return KeptLogin(expires=float(expires) if is_time else None, ours=told.get("ours") is True, **texts)
+    return KeptLogin(expires=float(expires) if is_time(expires) else None, ours=told.get("ours") is True, **texts)
 
 
 def cluster_key(cluster: Cluster) -> str:

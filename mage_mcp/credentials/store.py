@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mage_mcp.credentials.entries import KeptLogin, login_from, secret_key, secret_of
+from mage_mcp.credentials.entries import KeptLogin, is_time, login_from, secret_key, secret_of
 from mage_mcp.credentials.keyrings import Keyring
 from mage_mcp.credentials.places import Kind, NoKeyringError, Place, StoreUnusable, file_title
 from mage_mcp.credentials.private_file import PrivateFile
@@ -185,4 +185,4 @@ def _parsed(text: str) -> dict[str, Any]:
 
 def _kept_at(told: dict[str, Any]) -> float:
     kept_at = told.get(_KEPT_AT)
-    return float(kept_at) if isinstance(kept_at, int | float) else 0.0
+    return float(kept_at) if kept_at is not None and is_time(kept_at) else 0.0
