@@ -20,6 +20,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _DAYS = {"today": 0, "yesterday": 1}
 _WAITING = frozenset({"initial", "queued"})
 _NAME = 60
+_SAME_TIME_S = 300
 _UNTOLD = "get_run says why"
 
 
@@ -28,6 +29,7 @@ class RunRow(Answer):
     pipeline: Name = ""
     status: str
     trigger: Name = ""
+    execution_date: UtcTime | None = Field(default=None, description="Where it is for another time than its own.")
     started_at: UtcTime | None = None
     duration_s: float | None = Field(default=None, description="So far, if it goes on; since its retry, if it had one.")
     failed_block: Name = ""
@@ -47,11 +49,19 @@ def run_row(record: RunRecord, *, now: datetime, pipeline: bool = True) -> RunRo
         pipeline=record.pipeline_uuid if pipeline else "",
         status=record.status,
         trigger=one_line(record.pipeline_schedule_name, 60),
+        execution_date=record.execution_date if is_for_another_time(record) else None,
         started_at=record.started_at or record.created_at,
         duration_s=duration_s(record, now),
         failed_block=failing[0].block_uuid if record.status == "failed" and failing else "",
         error=error,
     )
+
+
+def is_for_another_time(record: RunRecord) -> bool:
+    """Whether the run was made for a date of its own, such as a backfill's."""
+    if record.execution_date is None or record.created_at is None:
+        return False
+    return abs((record.created_at - record.execution_date).total_seconds()) > _SAME_TIME_S
 
 
 def _how_it_stopped(record: RunRecord) -> str:

@@ -142,7 +142,17 @@ async def test_the_same_window_never_starts_twice_whatever_its_name(host: Host, 
     await host.refused("create_backfill", pipeline=PIPELINE, **window, dry_run=True)
     await until(host, first["backfill"], status="completed", runs=3)
     longer = await create(start=window["start"], end=window["end"][:-1] + "4")
-    assert f"3 of the dates were in backfill {first['backfill']} too" in longer["note"]
+    assert f"Of the dates, 3 were in backfill {first['backfill']} too" in longer["note"]
+
+
+async def test_dates_that_a_backfill_under_way_runs_are_not_run_beside_it(demo: Host):
+    window = days()
+    made = (await demo.call("create_backfill", pipeline=PIPELINE, **window)).data
+    longer = {"start": window["start"], "end": window["end"][:-1] + "4"}
+    refusal = await demo.refused("create_backfill", pipeline=PIPELINE, **longer)
+    assert f"3 of these dates are being run by backfill {made['backfill']}" in refusal
+    assert f"cancel_backfill(backfill={made['backfill']})" in refusal
+    assert (await demo.call("list_backfills", pipeline=PIPELINE)).data["total"] == 1
 
 
 async def test_two_calls_at_once_start_it_once(host: Host, create: Create):

@@ -141,6 +141,7 @@ async def backfill(host: Host, pipeline: str) -> tuple[int, int]:
             break
         await anyio.sleep(1)
     assert [row["status"] for row in rows] == ["completed"] * 3
+    assert {row["execution_date"][:10] for row in rows} == {str(last - timedelta(days=ago)) for ago in range(3)}
     logs = await host.call("get_run_logs", run=str(rows[0]["run"]), search="exported")
     assert "exported 2 orders" in logs.text
     return made["backfill"], made["trigger"]

@@ -7,7 +7,7 @@ from typing import Any
 from mage_mcp.client.backfills.reading import BackfillRecord
 from mage_mcp.client.backfills.windows import Window
 from mage_mcp.client.models import iso
-from mage_mcp.client.records import PipelineRecord
+from mage_mcp.client.records import UNFINISHED, PipelineRecord
 from mage_mcp.client.triggers.wishes import check_variables
 from mage_mcp.errors import MageInvalid
 from mage_mcp.text import MASK, one_line, quoted, show
@@ -62,13 +62,20 @@ def half_made_before(
 ) -> BackfillRecord | None:
     """The backfill that an earlier call left before it started; None where there is none.
 
-    Raises MageInvalid for a window that has been started, and for a name that is taken.
+    Raises MageInvalid for a window that has been started, one that shares dates with a backfill under way, and for a
+    name that is taken.
     """
     found = None
     for record in existing:
         same = record.window is not None and window.makes_the_same_as(record.window)
         if same and record.was_started:
             raise _started_before(record)
+        if record.status in UNFINISHED and record.window and (shared := window.shares_with(record.window)):
+            raise MageInvalid(
+                f"{shared} of these dates are being run by backfill {record.id}, {quoted(record.name, 60)}; their runs "
+                "would write into the same logs and outputs. Nothing was sent.",
+                next_step=f"Wait till list_backfills says that it has ended, or cancel_backfill(backfill={record.id}).",
+            )
         unstarted = not record.was_started and (same or not record.has_dates)
         if record.name == name and unstarted and record.variables in ({}, variables):
             found = record
@@ -112,7 +119,7 @@ def what_it_does(window: Window, pipeline: PipelineRecord, *, name: str, half_ma
 
 def overlaps(existing: Sequence[BackfillRecord], window: Window) -> list[str]:
     told = [
-        f"{shared} of the dates were in backfill {record.id} too ({one_line(record.status, 20)})."
+        f"Of the dates, {shared} were in backfill {record.id} too ({one_line(record.status, 20)})."
         for record in existing
         if record.was_started and record.window is not None and (shared := window.shares_with(record.window))
     ]

@@ -14,7 +14,7 @@ from mage_mcp.client.findings import Diagnosis, Finding, examine
 from mage_mcp.client.models import Answer, Name, Names, Untrusted, UtcTime
 from mage_mcp.client.pipelines import shown_variables
 from mage_mcp.client.records import UNFINISHED, RunRecord
-from mage_mcp.client.run_rows import duration_s, ended_at
+from mage_mcp.client.run_rows import duration_s, ended_at, is_for_another_time
 from mage_mcp.client.runs.gathering import gather_evidence
 from mage_mcp.client.runs.history import History, history_of, usual_durations
 from mage_mcp.client.runs.reading import RunReader, RunStatus
@@ -27,7 +27,6 @@ Report = Callable[[float, float, str], Awaitable[None]]
 _OTHERS = 8
 _MOST_BLOCKS = 30
 _MOST_VARIABLES = 15
-_SAME_TIME_S = 300
 _MAGES_OWN = frozenset({"execution_partition"})
 
 
@@ -146,7 +145,7 @@ def _report(
         pipeline=record.pipeline_uuid,
         status=record.status,
         trigger=one_line(row.pipeline_schedule_name, 60),
-        execution_date=record.execution_date if _is_for_another_time(record) else None,
+        execution_date=record.execution_date if is_for_another_time(record) else None,
         started_at=record.started_at,
         ended_at=ended_at(record),
         duration_s=duration_s(record, now),
@@ -164,13 +163,6 @@ def _report(
         now=now if record.status in UNFINISHED else None,
         note=f"{cut} more blocks are not shown." if cut > 0 else "",
     )
-
-
-def _is_for_another_time(record: RunRecord) -> bool:
-    """Whether the run was made for a date of its own, such as a backfill's."""
-    if record.execution_date is None or record.created_at is None:
-        return False
-    return abs((record.created_at - record.execution_date).total_seconds()) > _SAME_TIME_S
 
 
 def _next_steps(record: RunRecord, diagnosis: Diagnosis, history: History) -> list[str]:
