@@ -133,8 +133,8 @@ async def test_every_change_of_a_protected_cluster_is_asked_about(cloud: CloudWo
     async with cloud_host(cloud, era, marks={"prod": {"protected": True}, "staging": {"protected": True}}) as host:
         window = given["create_backfill"]
         for tool, arguments in (
-            ("create_backfill", window | {"end": "2026-03-03"}),
-            ("create_backfill", window | {"end": "2026-03-04"}),
+            ("create_backfill", window | {"start": "2026-01-01", "end": "2026-01-02"}),
+            ("create_backfill", window | {"start": "2026-02-01", "end": "2026-02-02"}),
             ("cancel_backfill", {"backfill": 2}),
         ):
             code = (await host.call(tool, cluster="prod", **arguments)).data["confirm"]
