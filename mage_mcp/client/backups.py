@@ -4,8 +4,8 @@ import hashlib
 import os
 from datetime import datetime
 
-from mage_mcp.client.clusters.notes import state_folder
 from mage_mcp.errors import MageNotConfigured
+from mage_mcp.settings import state_folder
 
 _LONGEST_NAME = 100
 

@@ -2,12 +2,12 @@
 
 import json
 import math
+import os
 import secrets
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 from mage_mcp.client.models import iso
@@ -55,8 +55,13 @@ class Audit:
             sys.stderr.write(text)
             sys.stderr.flush()
             return
-        with Path(self.file).open("a", encoding="utf-8") as file:
+        with open(self.file, "a", encoding="utf-8", opener=_private) as file:
             file.write(text)
+
+
+def _private(path: str, flags: int) -> int:
+    """A new file is readable by its owner only; the mode of one that exists is its owner's business."""
+    return os.open(path, flags, 0o600)
 
 
 def masked_arguments(arguments: dict[str, Any]) -> dict[str, Any]:

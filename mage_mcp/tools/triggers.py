@@ -30,7 +30,7 @@ Interval = Annotated[
 ]
 StartTime = Annotated[str, Field(description="ISO time before which nothing runs.")]
 Description = Annotated[str, Field(description="What it is for.")]
-Timeout = Annotated[int | None, Field(description="Seconds a run may take; 0: no limit.", ge=0)]
+Timeout = Annotated[int | None, Field(description="Seconds a run may take; 0: no limit.", ge=0, le=31_536_000)]
 AllowInCode = Annotated[bool, Field(description="Mage may write triggers.yaml, the token with it.")]
 DryRun = Annotated[bool, Field(description="Only say what would be done.")]
 

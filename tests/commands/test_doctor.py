@@ -42,7 +42,7 @@ from tests.locally import mute, page, self_signed, served
 from tests.served import MODULE, serving
 from tests.wires import Wire, says
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 OURS = ("planted-password", "planted-token", "planted-key-9Kd2", "planted-header-4Ts8")
 SECRETS = {*PLANTED.values(), *OURS}
@@ -259,7 +259,6 @@ async def test_the_right_password_gets_one_login_in_read_only_mode_too(cloud: Cl
     assert {method for method, path in cloud.requests if path != "/api/sessions"} == {"GET"}
 
 
-@pytest.mark.slow
 async def test_a_token_tells_how_long_it_is_good(cloud: CloudWorld, with_login: str):
     world = cloud.clusters["prod"].world
     world.sessions["good-raw-token"] = world.now + timedelta(days=90)
@@ -433,7 +432,6 @@ async def test_a_proxy_is_asked_instead(monkeypatch: pytest.MonkeyPatch, cloud: 
     assert seen.of_cluster()["port"] == "ok"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("scheme", "waits"), [("http", "mage"), ("https", "tls")])
 async def test_a_server_that_never_answers_takes_a_bounded_time(scheme: str, waits: str):
     """Its API and its Cloud are waited for at the same time."""
@@ -452,7 +450,6 @@ async def test_a_server_that_never_answers_takes_a_bounded_time(scheme: str, wai
     assert seen.states("Mage Cloud") | {"port": "ok", "cluster": "not tried"} == seen.states("Mage Cloud")
 
 
-@pytest.mark.slow
 async def test_a_resolver_that_hangs_takes_a_bounded_time(monkeypatch: pytest.MonkeyPatch):
     released = threading.Event()
     monkeypatch.setattr("socket.getaddrinfo", lambda *args, **more: [] if released.wait(30) else None)
@@ -611,7 +608,6 @@ async def test_the_command_is_found_where_this_one_runs(tmp_path: Path, monkeypa
     assert (await look()).check("command")["state"] == "ok"
 
 
-@pytest.mark.slow
 async def test_what_to_compile_is_both_the_packages_and_a_checkout(tmp_path: Path):
     python = [sys.executable, "-B", "-X", f"pycache_prefix={tmp_path}"]
     done = await anyio.run_process([*python, "-m", "mage_mcp", "doctor", "--demo", "--json"])
@@ -675,7 +671,6 @@ def test_any_console_can_show_it(monkeypatch: pytest.MonkeyPatch, encoding: str)
     assert "@example.com" in written.getvalue().decode(encoding)
 
 
-@pytest.mark.slow
 def test_as_a_person_runs_it_against_a_served_cloud(tmp_path: Path):
     def run(*arguments: str, **environment: str) -> "subprocess.CompletedProcess[str]":
         env = {
