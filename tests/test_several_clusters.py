@@ -4,11 +4,14 @@ import json
 import os
 
 import pytest
+from mcp import Client
 
+from mage_mcp.client import Cluster
 from mage_mcp.demo.cloud import CloudWorld
 from mage_mcp.demo.cloud_app import CLOUD_PATH
+from mage_mcp.demo.world import World
 from tests.changes import CHANGES, calls
-from tests.conftest import cloud_host
+from tests.conftest import URL, cloud_host, demo_server
 from tests.host import Host, Person
 
 pytestmark = pytest.mark.anyio
@@ -148,3 +151,14 @@ async def test_every_change_of_a_protected_cluster_is_asked_about(cloud: CloudWo
             assert answer["changed"] is False
             assert answer["would"], tool
     assert {request for request in cloud.requests if request[0] != "GET"} <= {("POST", f"{CLOUD_PATH}/sessions")}
+
+
+async def test_the_only_cluster_may_be_named_as_answers_name_it(world: World, era: str):
+    only = (Cluster(name="prod", url=URL),)
+    async with Client(demo_server(world, clusters=only), mode=era) as client:
+        host = Host(client, Person())
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+        assert "cluster" not in tools["get_cluster"].input_schema["properties"]
+        assert (await host.call("get_cluster")).data["cluster"] == "prod"
+        assert (await host.call("get_cluster", cluster="prod")).data["answers"] is True
+        assert "'cluster' is unknown" in await host.refused("get_cluster", cluster="staging")
