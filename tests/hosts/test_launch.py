@@ -14,7 +14,7 @@ from mage_mcp.hosts.table import HOSTS
 from mage_mcp.settings import PUBLIC_API_KEY, Settings
 from mage_mcp.settings_load import load_settings
 
-HERE = Path("/work")
+HERE = Path("/here")
 SECRETS = {
     "MAGE_PASSWORD": "planted-password-1",
     "MAGE_TOKEN": "planted-token-2",
@@ -81,9 +81,9 @@ def test_paths_are_absolute_for_a_host_starts_in_another_folder(tmp_path: Path):
     config = tmp_path / "mage.toml"
     config.write_text('[clusters.prod]\nurl = "https://mage.example.com"\n')
     made = launched(config=str(config), audit="audit.jsonl")
-    assert made == Launch(("--config", str(config), "--audit", "/work/audit.jsonl"), {})
+    assert made == Launch(("--config", str(config), "--audit", "/here/audit.jsonl"), {})
     made = launched({"MAGE_CONFIG": str(config), "MAGE_AUDIT": "audit.jsonl"})
-    assert made == Launch((), {"MAGE_AUDIT": "/work/audit.jsonl", "MAGE_CONFIG": str(config)})
+    assert made == Launch((), {"MAGE_AUDIT": "/here/audit.jsonl", "MAGE_CONFIG": str(config)})
 
 
 def test_folders_that_only_the_shell_knows_are_told():
