@@ -24,6 +24,8 @@ LARGEST_REPLY = 32 * 1024 * 1024
 """Bytes. Mage cannot page logs: 30,000 printed lines are 10 MB."""
 _ATTEMPTS = 3
 _LEAST_FOR_A_WRITE_S = 2.0
+_HALF_WRITTEN = "Invalid pipeline config"
+_TILL_WRITTEN_S = (0.1, 0.2, 0.4)
 _MOST_RENEWALS = 3
 
 Params = dict[str, str | int | bool]
@@ -68,8 +70,17 @@ class Transport:
     async def read(self, path: str, **params: str | int | bool) -> dict[str, Any]:
         """GET Mage's JSON object. Repeated, within the call's deadline, when the network or a gateway fails.
 
+        And when Mage looks at a pipeline's file while it writes it, in place: measured with twenty changes at once.
+
         Raises MageError.
         """
+        for wait_s in _TILL_WRITTEN_S:
+            try:
+                return await self._send("GET", path, params=params)
+            except errors.MageFailed as error:
+                if _HALF_WRITTEN not in error.exception:
+                    raise
+            await self.clock.sleep(wait_s)
         return await self._send("GET", path, params=params)
 
     async def write(self, method: str, path: str, body: dict[str, Any], *, only_now: bool = False) -> dict[str, Any]:

@@ -162,6 +162,20 @@ async def test_a_read_is_repeated_when_a_gateway_answers(status: int):
     assert len(wire.requests) == 3
 
 
+async def test_a_pipeline_whose_file_mage_is_writing_is_read_again():
+    half = says({"error": {"code": 500, "exception": "Invalid pipeline config: {}", "message": "", "errors": []}})
+    whole = {"pipeline": {"uuid": "x"}}
+    time = Time()
+    sender, wire = transport_over(half, half, says(whole), time=time)
+    assert await sender.read("api/pipelines/x") == whole
+    assert len(wire.requests) == 3
+    sender, wire = transport_over(half, time=time)
+    with pytest.raises(errors.MageFailed, match="Invalid pipeline config"):
+        await sender.read("api/pipelines/x")
+    assert len(wire.requests) == 4
+    assert sum(time.slept) == pytest.approx(1.0)
+
+
 async def test_a_read_that_timed_out_is_not_repeated_since_mage_is_busy():
     sender, wire = transport_over(breaks(httpx.ReadTimeout))
     with pytest.raises(errors.MageTimeout, match="did not answer GET /api/pipelines in time"):
