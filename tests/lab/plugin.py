@@ -16,12 +16,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Skip what is marked `real` where it is not wanted, or cannot be."""
+    """Skip what is marked `real` where it is not wanted, or cannot be; else give it a second try, which is reported.
+
+    Mage has races of its own (see `seed.hold_workers`): of 1,500 such tests, one in some runs meets one.
+    """
     if config.getoption("--no-real"):
         reason = "left out by --no-real"
     elif sys.platform == "win32":
         reason = "the lab that starts a real Mage runs on Linux and macOS"
     else:
+        for item in items:
+            if item.get_closest_marker("real"):
+                item.add_marker(pytest.mark.flaky(reruns=1))
         return
     for item in items:
         if item.get_closest_marker("real"):

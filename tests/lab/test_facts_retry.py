@@ -25,13 +25,23 @@ def _end(facts: Facts, run_id: int) -> str:
     return facts.wire.wait([run_id])[run_id]
 
 
+def _torn(facts: Facts) -> int:
+    """The torn run. Where its worker died of something else at its first attempt, Mage began it again: it completed."""
+    for _ in range(3):
+        run: int = facts.ended("torn")["id"]
+        if facts.wire.blocks(run)["torn_left"] == "failed":
+            break
+        facts.runs["torn"] = facts.wire.trigger(facts.triggers["fact_torn"][0])["id"]
+    return run
+
+
 @pytest.fixture(scope="module")
 def retried(facts: Facts) -> Retried:
     """Three failed runs, retried at once, with how their blocks stood right afterwards."""
     for name in ("tree_1", "tree_2"):
         run = facts.ended(name)["id"]
         assert facts.wire.blocks(run) == {ROOT: "completed", SIDE: "completed", LEFT: "failed", JOIN: "cancelled"}
-    torn = facts.ended("torn")["id"]
+    torn = _torn(facts)
     assert facts.wire.blocks(torn) == {"torn_side": "cancelled", "torn_left": "failed", "torn_join": "cancelled"}
     return {
         "tree_1": _retry(facts, facts.runs["tree_1"]),
