@@ -26,7 +26,7 @@ def _start_runs(facts: Facts) -> None:
         facts.runs[name] = facts.wire.trigger(schedule_id, **fields)["id"]
 
     start("on_inactive", facts.triggers["paused_reports"][0])
-    start("running", facts.triggers["slow_report"][0], variables={"sleep_seconds": 900})
+    start("running", facts.triggers["slow_report"][0], variables={"sleep_seconds": 60})
     start(
         "told",
         facts.event_trigger("fact_tell")["id"],

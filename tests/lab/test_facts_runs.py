@@ -113,7 +113,7 @@ def test_microseconds_alone_make_two_execution_partitions(facts: Facts) -> None:
 
 
 def test_cancelling_a_running_run_shows_at_once_and_stays(facts: Facts) -> None:
-    run_id = facts.runs["running"]
+    run_id = facts.wire.trigger(facts.triggers["slow_report"][0], variables={"sleep_seconds": 60})["id"]
     facts.wire.wait_for_block(run_id, "sleep_a_while", "running")
     answer = _cancel(facts, run_id)
     assert answer["status"] == "cancelled"
